@@ -1,0 +1,260 @@
+/// @file
+/// Tells damaged bytes from whole ones, and spreads keys over tables: CRC32C, CRC-64, FNV-1a and a fast 64-bit hash.
+#pragma once
+
+#include "ecsdb/config.hpp"
+#include "ecsdb/core/bytes.hpp"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#if defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+#endif
+
+namespace ecsdb {
+
+namespace detail {
+
+__extension__ typedef unsigned __int128 Uint128;
+
+inline constexpr std::uint32_t crc32c_polynomial = 0x82F63B78U;          // Castagnoli, lowest bit first
+inline constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42ULL; // ECMA-182, lowest bit first
+
+/// For each of eight byte positions, what that byte does to the checksum of the bytes up to the eighth.
+template <typename Word, Word Polynomial>
+consteval std::array<std::array<Word, 256>, 8> make_crc_tables() noexcept {
+    std::array<std::array<Word, 256>, 8> tables{};
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+        auto crc = static_cast<Word>(byte);
+        for (int bit = 0; bit < 8; ++bit) {
+            crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? Polynomial : Word{0});
+        }
+        tables[0][byte] = crc;
+    }
+    for (std::size_t position = 1; position < 8; ++position) {
+        for (std::size_t byte = 0; byte < 256; ++byte) {
+            const Word nearer = tables[position - 1][byte];
+            tables[position][byte] = (nearer >> 8U) ^ tables[0][nearer & 0xFFU];
+        }
+    }
+    return tables;
+}
+
+inline constexpr auto crc32c_tables = make_crc_tables<std::uint32_t, crc32c_polynomial>();
+inline constexpr auto crc64_tables = make_crc_tables<std::uint64_t, crc64_polynomial>();
+
+/// Eight bytes a step through the tables, for either width. Takes and gives the inverted register.
+template <typename Word>
+[[nodiscard]] inline Word crc_by_tables(const std::array<std::array<Word, 256>, 8>& tables, Word crc, const std::byte* bytes,
+                                        std::size_t size) noexcept {
+    for (; size >= 8; bytes += 8, size -= 8) {
+        const std::uint64_t word = load_le<std::uint64_t>(bytes) ^ crc;
+        crc = 0;
+        for (unsigned position = 0; position < 8; ++position) {
+            crc ^= tables[7 - position][(word >> (8 * position)) & 0xFFU];
+        }
+    }
+    for (; size > 0; ++bytes, --size) {
+        crc = (crc >> 8U) ^ tables[0][(crc ^ static_cast<Word>(*bytes)) & 0xFFU];
+    }
+    return crc;
+}
+
+#if defined(__x86_64__) || (defined(__aarch64__) && defined(__ARM_FEATURE_CRC32))
+
+/// What `zeros` further zero bytes do to a CRC32C register, as four tables, one for each of its bytes.
+consteval std::array<std::array<std::uint32_t, 256>, 4> make_crc32c_shift(std::size_t zeros) noexcept {
+    const auto multiply = [](std::uint32_t a, std::uint32_t b) { // polynomials modulo Castagnoli's, the highest bit being x^0
+        std::uint32_t product = 0;
+        for (std::uint32_t bit = 1U << 31U; bit != 0; bit >>= 1U) {
+            product ^= (a & bit) != 0 ? b : 0U;
+            b = (b >> 1U) ^ ((b & 1U) != 0 ? crc32c_polynomial : 0U);
+        }
+        return product;
+    };
+    std::uint32_t factor = 1U << 31U;
+    std::uint32_t power = 1U << 23U; // x^8: one byte
+    for (; zeros != 0; zeros >>= 1U) {
+        factor = (zeros & 1U) != 0 ? multiply(factor, power) : factor;
+        power = multiply(power, power);
+    }
+    std::array<std::array<std::uint32_t, 256>, 4> tables{};
+    for (unsigned position = 0; position < 4; ++position) {
+        for (unsigned bit = 0; bit < 8; ++bit) {
+            tables[position][1U << bit] = multiply(factor, 1U << (8 * position + bit));
+        }
+        for (unsigned byte = 1; byte < 256; ++byte) {
+            tables[position][byte] = tables[position][byte & (byte - 1)] ^ tables[position][byte & (~byte + 1)];
+        }
+    }
+    return tables;
+}
+
+/// The lengths of a third of a block. The instruction answers after three cycles but starts every cycle, so three streams keep it busy.
+inline constexpr std::size_t crc32c_long_stream = 2048;
+inline constexpr std::size_t crc32c_short_stream = 256;
+inline constexpr auto crc32c_long_shift = make_crc32c_shift(crc32c_long_stream);
+inline constexpr auto crc32c_short_shift = make_crc32c_shift(crc32c_short_stream);
+
+[[nodiscard]] inline std::uint64_t shift_crc32c(const std::array<std::array<std::uint32_t, 256>, 4>& shift, std::uint64_t crc) noexcept {
+    return shift[0][crc & 0xFFU] ^ shift[1][(crc >> 8U) & 0xFFU] ^ shift[2][(crc >> 16U) & 0xFFU] ^ shift[3][(crc >> 24U) & 0xFFU];
+}
+
+#if defined(__x86_64__)
+[[gnu::target("sse4.2")]]
+#endif
+[[nodiscard]] inline std::uint64_t
+crc32c_step(std::uint64_t crc, std::uint64_t word) noexcept {
+#if defined(__x86_64__)
+    return __builtin_ia32_crc32di(crc, word);
+#else
+    return __crc32cd(static_cast<std::uint32_t>(crc), word);
+#endif
+}
+
+/// The processor's CRC32C instruction; takes and gives the inverted register.
+#if defined(__x86_64__)
+[[gnu::target("sse4.2")]]
+#endif
+[[nodiscard]] inline std::uint32_t
+crc32c_by_instruction(std::uint32_t seed, const std::byte* bytes, std::size_t size) noexcept {
+    std::uint64_t crc = seed;
+    for (const std::size_t stream : {crc32c_long_stream, crc32c_short_stream}) {
+        const auto& shift = stream == crc32c_long_stream ? crc32c_long_shift : crc32c_short_shift;
+        for (; size >= 3 * stream; bytes += 3 * stream, size -= 3 * stream) {
+            std::uint64_t second = 0;
+            std::uint64_t third = 0;
+            for (const std::byte* at = bytes; at != bytes + stream; at += 8) {
+                crc = crc32c_step(crc, load_le<std::uint64_t>(at));
+                second = crc32c_step(second, load_le<std::uint64_t>(at + stream));
+                third = crc32c_step(third, load_le<std::uint64_t>(at + 2 * stream));
+            }
+            crc = shift_crc32c(shift, shift_crc32c(shift, crc) ^ second) ^ third;
+        }
+    }
+    for (; size >= 8; bytes += 8, size -= 8) {
+        crc = crc32c_step(crc, load_le<std::uint64_t>(bytes));
+    }
+    auto narrow = static_cast<std::uint32_t>(crc);
+    for (; size > 0; ++bytes, --size) {
+        narrow = (narrow >> 8U) ^ crc32c_tables[0][(narrow ^ static_cast<std::uint32_t>(*bytes)) & 0xFFU];
+    }
+    return narrow;
+}
+
+#endif
+
+} // namespace detail
+
+/// CRC32C (Castagnoli) of `bytes`, continuing from `seed`: the checksum of what came before, or any salt.
+/// `crc32c(b, crc32c(a))` is that of `a` followed by `b`.
+[[nodiscard]] inline std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t seed = 0) noexcept {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("sse4.2")) [[likely]] {
+        return ~detail::crc32c_by_instruction(~seed, bytes.data(), bytes.size());
+    }
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
+    return ~detail::crc32c_by_instruction(~seed, bytes.data(), bytes.size());
+#endif
+    return ~detail::crc_by_tables(detail::crc32c_tables, ~seed, bytes.data(), bytes.size());
+}
+
+/// The form in which a CRC32C is stored. Bytes that hold their own checksum would otherwise defeat a checksum around them, and log
+/// frames lie within archives that have one.
+[[nodiscard]] constexpr std::uint32_t mask_crc(std::uint32_t crc) noexcept {
+    return std::rotr(crc, 15) + 0xA282EAD8U;
+}
+
+/// Undoes `mask_crc`.
+[[nodiscard]] constexpr std::uint32_t unmask_crc(std::uint32_t masked) noexcept {
+    return std::rotl(masked - 0xA282EAD8U, 15);
+}
+
+/// CRC-64/XZ of `bytes`, for whole files; continues from `seed` as `crc32c` does.
+[[nodiscard]] inline std::uint64_t crc64_xz(std::span<const std::byte> bytes, std::uint64_t seed = 0) noexcept {
+    return ~detail::crc_by_tables(detail::crc64_tables, ~seed, bytes.data(), bytes.size());
+}
+
+/// 128 bits, the upper half first.
+struct Hash128 {
+    std::uint64_t hi = 0;
+    std::uint64_t lo = 0;
+
+    friend constexpr auto operator<=>(const Hash128&, const Hash128&) noexcept = default;
+};
+
+/// FNV-1a with 128 bits: names a short text, such as a schema's canonical form, the same way for ever. Not fast, and no defence
+/// against somebody who wants two texts to collide.
+[[nodiscard]] constexpr Hash128 fnv1a_128(std::string_view text) noexcept {
+    constexpr detail::Uint128 prime = (detail::Uint128{1} << 88U) + 0x13BU;
+    detail::Uint128 hash = (detail::Uint128{0x6C62272E07BB0142ULL} << 64U) | 0x62B821756295C58DULL;
+    for (const char character : text) {
+        hash = (hash ^ static_cast<unsigned char>(character)) * prime;
+    }
+    return {static_cast<std::uint64_t>(hash >> 64U), static_cast<std::uint64_t>(hash)};
+}
+
+/// Spreads a number over 64 bits, one to one: every bit of it changes about half of the result. (The finaliser of SplitMix64.)
+[[nodiscard]] constexpr std::uint64_t mix64(std::uint64_t value) noexcept {
+    value = (value ^ (value >> 30U)) * 0xBF58476D1CE4E5B9ULL;
+    value = (value ^ (value >> 27U)) * 0x94D049BB133111EBULL;
+    return value ^ (value >> 31U);
+}
+
+namespace detail {
+
+/// Both halves of a 128-bit product, folded together.
+[[nodiscard]] constexpr std::uint64_t multiply_fold(std::uint64_t a, std::uint64_t b) noexcept {
+    const Uint128 product = Uint128{a} * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+}
+
+} // namespace detail
+
+/// A fast, well-mixed hash for tables and comparisons between equal states; stable across machines and releases. No defence against
+/// chosen keys. The construction is Wang Yi's wyhash, final version 4.2 (public domain), whose published values it gives.
+[[nodiscard]] inline std::uint64_t hash64(std::span<const std::byte> bytes, std::uint64_t seed = 0) noexcept {
+    constexpr std::uint64_t secret[] = {0x2D358DCCAA6C78A5ULL, 0x8BB84B93962EACC9ULL, 0x4B33A62ED433D4A3ULL, 0x4D5A2DA51DE1AA47ULL};
+    const auto word = [](const std::byte* at) { return load_le<std::uint64_t>(at); };
+    const auto half = [](const std::byte* at) -> std::uint64_t { return load_le<std::uint32_t>(at); };
+    const std::byte* at = bytes.data();
+    std::size_t left = bytes.size();
+    std::uint64_t a = 0;
+    std::uint64_t b = 0;
+    seed ^= detail::multiply_fold(seed ^ secret[0], secret[1]);
+    if (left > 16) {
+        if (left >= 48) {
+            std::uint64_t second = seed;
+            std::uint64_t third = seed;
+            for (; left >= 48; at += 48, left -= 48) {
+                seed = detail::multiply_fold(word(at) ^ secret[1], word(at + 8) ^ seed);
+                second = detail::multiply_fold(word(at + 16) ^ secret[2], word(at + 24) ^ second);
+                third = detail::multiply_fold(word(at + 32) ^ secret[3], word(at + 40) ^ third);
+            }
+            seed ^= second ^ third;
+        }
+        for (; left > 16; at += 16, left -= 16) {
+            seed = detail::multiply_fold(word(at) ^ secret[1], word(at + 8) ^ seed);
+        }
+        // The last sixteen bytes, overlapping what was read where fewer are left: there were more than sixteen.
+        a = word(at + left - 16);
+        b = word(at + left - 8);
+    } else if (left >= 4) {
+        const std::size_t step = left / 8 * 4;
+        a = half(at) << 32U | half(at + step);
+        b = half(at + left - 4) << 32U | half(at + left - 4 - step);
+    } else if (left > 0) {
+        const auto byte = [at](std::size_t index) { return static_cast<std::uint64_t>(at[index]); };
+        a = byte(0) << 16U | byte(left / 2) << 8U | byte(left - 1);
+    }
+    const detail::Uint128 product = detail::Uint128{a ^ secret[1]} * (b ^ seed);
+    return detail::multiply_fold(static_cast<std::uint64_t>(product) ^ secret[0] ^ bytes.size(),
+                                 static_cast<std::uint64_t>(product >> 64U) ^ secret[1]);
+}
+
+} // namespace ecsdb

@@ -1,0 +1,5 @@
+/// @file
+/// Names zstd, and nothing else does.
+#pragma once
+
+#include <zstd.h>

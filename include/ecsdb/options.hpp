@@ -1,0 +1,52 @@
+/// @file
+/// How a database is opened: where it lives, how much is durable when, and what it may use.
+#pragma once
+
+#include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/clock.hpp"
+#include "ecsdb/io/file_system.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace ecsdb {
+
+/// What a commit has gone through when it becomes visible (design D17).
+enum class Durability : std::uint8_t {
+    Memory, ///< Nothing is written; the database ends with the process.
+    Logged, ///< Visible at once, written to the operating system by a thread of its own, synced within a second: survives a crash of the
+            ///< process.
+    Synced, ///< Visible only once it is on disk: survives a power cut. Commits share syncs.
+};
+
+enum class OpenMode : std::uint8_t {
+    ReadWrite, ///< Creates the database if there is none; one process at a time.
+    ReadOnly,  ///< Takes no lock and writes nothing; sees what was committed when it opened.
+};
+
+/// Everything that can be chosen when opening a database. The defaults make a database in memory.
+struct Options {
+    std::string directory; ///< Where the files live; empty for a database in memory only.
+    Durability durability = Durability::Memory;
+    OpenMode mode = OpenMode::ReadWrite;
+    std::uint32_t shard = 0; ///< Stamped into every id; kept with the database: opening it with another is an error.
+
+    std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away, so that growing later is cheap.
+    std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
+    std::size_t max_block_bytes = std::size_t{4} << 20U;     ///< … until they are this large.
+    std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
+
+    std::uint64_t queue_transactions = 65536;            ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.
+    std::uint64_t submit_timeout_ns = 10'000'000'000ULL; ///< How long submitting waits for room.
+    bool own_thread = true; ///< False: no thread is started; whoever waits runs the writer's work (tests, tools).
+
+    std::size_t segment_bytes = std::size_t{64} << 20U; ///< The log goes on in a new file beyond this.
+
+    // The outside world; null means the system's own. What is given must outlive the database and every view of it.
+    Allocator* allocator = nullptr;
+    Clock* clock = nullptr;
+    FileSystem* file_system = nullptr;
+};
+
+} // namespace ecsdb

@@ -1,0 +1,237 @@
+/// @file
+/// A pinned version: reads that see one state of the whole database, for as long as they like, without copying a row.
+#pragma once
+
+#include "ecsdb/core/checksum.hpp"
+#include "ecsdb/schema/bound.hpp"
+#include "ecsdb/storage/rows.hpp"
+#include "ecsdb/storage/store.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace ecsdb {
+
+/// One version of the database, kept alive by being looked at.
+///
+/// Everything a view returns points into immutable pages and stays valid until the view is destroyed or assigned to, even beyond the
+/// database's own end. Readers never wait for the writer, nor it for them. A view may be moved to and released on another thread; one view
+/// may be read by several threads at once. Cost of opening one: about 10 ns.
+class View {
+public:
+    /// An empty view: false, and not to be read.
+    View() noexcept = default;
+    explicit View(storage::Store& store) noexcept : pinned_{store} {}
+
+    /// False when no version could be pinned: the database was closed or made by the parent process, or memory for the pin was refused.
+    [[nodiscard]] explicit operator bool() const noexcept { return pinned_.get() != nullptr; }
+
+    /// The number of the last transaction this view sees; 0 for an empty database.
+    [[nodiscard]] std::uint64_t version() const noexcept { return root().version; }
+    /// When that was committed: nanoseconds since 1970, never going back from version to version.
+    [[nodiscard]] std::uint64_t time_ns() const noexcept { return root().time_ns; }
+    [[nodiscard]] const Schema& schema() const noexcept { return *root().schema; }
+
+    // Entities ----------------------------------------------------------------------------------------------------------------------------
+
+    [[nodiscard]] bool is_alive(Entity entity) const noexcept { return root().find_living(entity) != nullptr; }
+    /// Living entities. Cost: O(1).
+    [[nodiscard]] std::uint64_t entity_count() const noexcept { return root().entity_count; }
+    /// How often the entity has been changed by now, not as of this view (see R3); nothing for an entity this view does not know.
+    [[nodiscard]] std::optional<std::uint32_t> entity_version(Entity entity) const noexcept {
+        return is_alive(entity) ? std::optional{pinned_.store().entity_versions().count(entity.index())} : std::nullopt;
+    }
+    /// Calls `visit(Entity)` for every living entity. Cost: O(entities).
+    template <typename Visit>
+    void for_each_entity(Visit&& visit) const {
+        root().for_each_archetype([&](const storage::Archetype& archetype) {
+            for (std::uint32_t row = 0; row < archetype.rows; ++row) {
+                visit(root().entity_at(archetype.index_at(row)));
+            }
+        });
+    }
+    /// The tables an entity has a row in, ascending; empty for an entity this view does not know.
+    [[nodiscard]] std::vector<TableId> components_of(Entity entity) const {
+        std::vector<TableId> tables;
+        if (const storage::EntityRecord* const record = root().find_living(entity); record != nullptr) {
+            for (const Table& table : schema().tables()) {
+                if (root().find_row(*record, entity.index(), table.id) != nullptr) {
+                    tables.push_back(table.id);
+                }
+            }
+        }
+        return tables;
+    }
+    /// Names the set of table components an entity has: equal for entities with equal sets, for the life of the database. 0 when unknown.
+    [[nodiscard]] std::uint32_t archetype_of(Entity entity) const noexcept {
+        const storage::EntityRecord* const record = root().find_living(entity);
+        return record == nullptr ? 0 : record->archetype;
+    }
+
+    // Rows, by table id
+    // ---------------------------------------------------------------------------------------------------------------------
+
+    /// The row's bytes in memory layout (`Table::size`), or null; for a tag, non-null means present. Cost: O(1).
+    [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const& noexcept {
+        const storage::EntityRecord* const record = root().find_living(entity);
+        return record == nullptr ? nullptr : root().find_row(*record, entity.index(), table);
+    }
+    const std::byte* find_row(Entity, TableId) const&& = delete;
+
+    /// Rows of a table. Cost: O(archetypes).
+    [[nodiscard]] std::uint64_t count_rows(TableId table) const noexcept {
+        std::uint64_t rows = 0;
+        root().for_each_archetype([&](const storage::Archetype& archetype) { rows += archetype.shape->has(table) ? archetype.rows : 0; });
+        const storage::SparseTable* const sparse = root().sparse(table);
+        return rows + (sparse == nullptr ? 0 : sparse->rows);
+    }
+
+    /// Calls `visit(Entity, const std::byte* const* rows)` for every entity with a row in each of `tables`; `rows[i]` is its row in
+    /// `tables[i]`.
+    template <typename Visit>
+    void for_each_row(std::span<const TableId> tables, Visit&& visit) const {
+        storage::for_each_row(root(), tables,
+                              [&](std::uint32_t index, const std::byte* const* rows) { visit(root().entity_at(index), rows); });
+    }
+
+    /// A hash over every entity, row (packed) and freed id, the same whatever order and pages they are kept in: equal states, equal hashes.
+    /// Cost: O(everything).
+    [[nodiscard]] std::uint64_t hash() const { return storage::hash_of(root()); }
+
+    /// The version's tree, for the engine's own rooms.
+    [[nodiscard]] const storage::Root& root() const noexcept {
+        ECSDB_ASSERT(pinned_.get() != nullptr, "an empty view was read");
+        return *pinned_.get();
+    }
+
+private:
+    storage::PinnedRoot pinned_;
+};
+
+/// A view that knows the database's component types: `Database<Ts...>::read` returns it.
+template <Component... Ts>
+class TypedView : public View {
+public:
+    using TableIds = std::array<TableId, sizeof...(Ts)>;
+
+    TypedView() noexcept = default;
+    TypedView(storage::Store& store, const TableIds& tables) noexcept : View{store}, tables_{tables} {}
+
+    /// The entity's `T`, in place, or null. Valid as long as this view. Cost: O(1); about that of a generation check and an array access.
+    template <OneOf<Ts...> T>
+    [[nodiscard]] const T* get(Entity entity) const& noexcept {
+        return reinterpret_cast<const T*>(find_row(entity, table_of<T>()));
+    }
+    template <OneOf<Ts...> T>
+    const T* get(Entity) const&& = delete;
+
+    /// Several components of one entity at the price of one look-up of the entity; each null where absent.
+    template <OneOf<Ts...> A, OneOf<Ts...> B, OneOf<Ts...>... More>
+    [[nodiscard]] std::tuple<const A*, const B*, const More*...> get(Entity entity) const& noexcept {
+        const storage::EntityRecord* const record = root().find_living(entity);
+        const auto row = [&]<typename T>(std::type_identity<T>) {
+            return record == nullptr ? nullptr : reinterpret_cast<const T*>(root().find_row(*record, entity.index(), table_of<T>()));
+        };
+        return {row(std::type_identity<A>{}), row(std::type_identity<B>{}), row(std::type_identity<More>{})...};
+    }
+    template <OneOf<Ts...> A, OneOf<Ts...> B, OneOf<Ts...>... More>
+    std::tuple<const A*, const B*, const More*...> get(Entity) const&& = delete;
+
+    /// One component of many entities: `rows[i]` belongs to `entities[i]`. Both spans must be of one size. Cache misses overlap.
+    template <OneOf<Ts...> T>
+    void get_many(std::span<const Entity> entities, std::span<const T*> rows) const& noexcept {
+        ECSDB_ASSERT(entities.size() == rows.size(), "get_many needs as many results as entities");
+        constexpr std::size_t ahead = 16;
+        for (std::size_t i = 0; i < entities.size(); ++i) {
+            if (i + ahead < entities.size()) {
+                root().entities.prefetch_record(entities[i + ahead].index());
+            }
+            rows[i] = get<T>(entities[i]);
+        }
+    }
+
+    template <OneOf<Ts...> T>
+    [[nodiscard]] bool has(Entity entity) const noexcept {
+        return find_row(entity, table_of<T>()) != nullptr;
+    }
+    template <OneOf<Ts...> T>
+    [[nodiscard]] std::uint64_t count() const noexcept {
+        return count_rows(table_of<T>());
+    }
+
+    /// Calls `fn(const A&, const More&...)`, or `fn(Entity, const A&, const More&...)`, for every entity that has all of them. Write the
+    /// types with or without `const`. Cost: one pass over the columns named.
+    template <OneOf<Ts...> A, OneOf<Ts...>... More, typename Fn>
+    void each(Fn&& fn) const {
+        const std::array<TableId, 1 + sizeof...(More)> tables{table_of<A>(), table_of<More>()...};
+        if (storage::any_sparse(schema(), tables)) {
+            for_each_row(tables, [&](Entity entity, const std::byte* const* rows) {
+                call(fn, entity, rows, std::make_index_sequence<1 + sizeof...(More)>{}, std::type_identity<std::tuple<A, More...>>{});
+            });
+            return;
+        }
+        storage::for_each_chunk(root(), std::span<const TableId>{tables}, [&](const storage::Chunk& chunk) {
+            each_in(chunk, fn, std::index_sequence_for<A, More...>{}, std::type_identity<std::tuple<A, More...>>{});
+        });
+    }
+
+    /// Calls `fn(std::span<const A>, std::span<const More>...)` for runs of rows that lie together: for SIMD. All named components must be
+    /// kept in tables (`Storage::Table`); entities are not told.
+    template <OneOf<Ts...> A, OneOf<Ts...>... More, typename Fn>
+    void each_span(Fn&& fn) const {
+        const std::array<TableId, 1 + sizeof...(More)> tables{table_of<A>(), table_of<More>()...};
+        ECSDB_ASSERT(!storage::any_sparse(schema(), tables), "each_span: a sparse component has no spans");
+        storage::for_each_chunk(root(), std::span<const TableId>{tables}, [&](const storage::Chunk& chunk) {
+            spans_of(chunk, fn, std::index_sequence_for<A, More...>{}, std::type_identity<std::tuple<A, More...>>{});
+        });
+    }
+
+    /// The table a component type is bound to.
+    template <typename T>
+    [[nodiscard]] TableId table_of() const noexcept {
+        return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
+    }
+
+private:
+    template <typename T>
+    static const T* rows_of(const std::byte* rows) noexcept {
+        return reinterpret_cast<const T*>(rows);
+    }
+
+    template <typename Fn, std::size_t... I, typename... As>
+    static void call(Fn& fn, Entity entity, const std::byte* const* rows, std::index_sequence<I...>,
+                     std::type_identity<std::tuple<As...>>) {
+        if constexpr (std::is_invocable_v<Fn&, Entity, const As&...>) {
+            fn(entity, *rows_of<As>(rows[I])...);
+        } else {
+            fn(*rows_of<As>(rows[I])...);
+        }
+    }
+
+    template <typename Fn, std::size_t... I, typename... As>
+    void each_in(const storage::Chunk& chunk, Fn& fn, std::index_sequence<I...>, std::type_identity<std::tuple<As...>>) const {
+        const std::tuple<const As*...> columns{rows_of<As>(chunk.rows[I])...};
+        for (std::uint32_t i = 0; i < chunk.count; ++i) {
+            if constexpr (std::is_invocable_v<Fn&, Entity, const As&...>) {
+                fn(root().entity_at(chunk.indices[i]), std::get<I>(columns)[i]...);
+            } else {
+                fn(std::get<I>(columns)[i]...);
+            }
+        }
+    }
+
+    template <typename Fn, std::size_t... I, typename... As>
+    static void spans_of(const storage::Chunk& chunk, Fn& fn, std::index_sequence<I...>, std::type_identity<std::tuple<As...>>) {
+        fn(std::span<const std::remove_const_t<As>>{rows_of<As>(chunk.rows[I]), chunk.count}...);
+    }
+
+    TableIds tables_{};
+};
+
+} // namespace ecsdb

@@ -1,0 +1,176 @@
+/// @file
+/// The engine behind a database handle: store, commit path and, where asked for, the files; opened, recovered and closed as one.
+#pragma once
+
+#include "ecsdb/core/process.hpp"
+#include "ecsdb/options.hpp"
+#include "ecsdb/recovery/durable.hpp"
+#include "ecsdb/schema/layout.hpp"
+#include "ecsdb/transaction/pipeline.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace ecsdb {
+
+/// Sizes and totals of a database.
+struct Statistics {
+    std::uint64_t version = 0;
+    std::uint64_t entities = 0;
+    std::uint64_t archetypes = 0; ///< Sets of components seen so far.
+    std::uint64_t committed = 0;  ///< Transactions since opening.
+    std::uint64_t failed = 0;     ///< Transactions rolled back since opening.
+    std::uint64_t batches = 0;
+    std::size_t used_bytes = 0;      ///< In pages and tree nodes some version holds, with the entity version counters.
+    std::size_t retired_bytes = 0;   ///< Of those, held for older versions only. A glance at the writer's own figure: approximate.
+    std::size_t allocated_bytes = 0; ///< Taken from the allocator.
+};
+
+/// A database without component types. `Database` is its typed face.
+class Engine {
+public:
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    /// Closes in order. In a forked child nothing is joined or written; what the parent owns stays as it is.
+    ~Engine() {
+        if (pipeline_ != nullptr && pipeline_->fork_guard().in_child()) {
+            static_cast<void>(pipeline_.release()); // NOLINT: its thread exists in the parent only
+            static_cast<void>(durable_.release());  // NOLINT: its files are the parent's to write
+            return;
+        }
+        static_cast<void>(close());
+        pipeline_.reset();
+        durable_.reset();
+        if (store_ != nullptr) {
+            store_->drop_owner();
+        }
+    }
+
+    /// Opens a database with a finished schema. With `extend_stored`, a stored database may have more tables than `schema` names (each
+    /// component type is checked by its own binding); otherwise its schema must be the same.
+    [[nodiscard]] static Result<std::unique_ptr<Engine>> open(const Options& options, Schema schema, bool extend_stored) {
+        return open_with(options, std::make_shared<const Schema>(std::move(schema)), extend_stored);
+    }
+
+    /// Opens a stored database with the schema it has; `NotFound` when there is none.
+    [[nodiscard]] static Result<std::unique_ptr<Engine>> open_existing(const Options& options) {
+        if (options.directory.empty()) {
+            return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
+        }
+        return open_with(options, nullptr, true);
+    }
+
+    [[nodiscard]] storage::Store& store() const noexcept { return *store_; }
+    [[nodiscard]] transaction::Pipeline& pipeline() const noexcept { return *pipeline_; }
+    [[nodiscard]] const RecoveryReport& recovery_report() const noexcept { return report_; }
+    /// The files behind this database; null for one in memory or opened read-only.
+    [[nodiscard]] Durable* durable() const noexcept { return durable_.get(); }
+
+    [[nodiscard]] Result<void> wait_for_version(std::uint64_t version, std::uint64_t timeout_ns) noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        if (store_->published_version() < version && pipeline_->writer().is_this_thread()) {
+            return Error{ErrorCode::WouldDeadlock, "waiting for a version on the writer's own thread would wait for ever"};
+        }
+        transaction::WakeUp poll; // versions come by the thousand: waiting in small steps costs less than waking every waiter
+        const bool reached = poll.wait(*clock_, timeout_ns, [&] { return store_->published_version() >= version; });
+        if (!reached) {
+            return Error{ErrorCode::Timeout, "version " + std::to_string(version) + " was not reached in time; the newest is " +
+                                                 std::to_string(store_->published_version())};
+        }
+        return {};
+    }
+
+    [[nodiscard]] Result<void> flush(Durability level) noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        if (level == Durability::Memory || durable_ == nullptr) {
+            return level == Durability::Memory ? Result<void>{}
+                                               : Result<void>{Error{ErrorCode::InvalidArgument, "flush: this database keeps no log"}};
+        }
+        return durable_->flush(store_->published_version(), level);
+    }
+
+    [[nodiscard]] Result<void> snapshot() noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        if (durable_ == nullptr) {
+            return Error{ErrorCode::InvalidArgument, "snapshot: this database has no directory, or is open read-only"};
+        }
+        return durable_->snapshot(*pipeline_);
+    }
+
+    [[nodiscard]] Result<void> close() noexcept {
+        if (pipeline_ == nullptr || closed_) {
+            return {};
+        }
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        closed_ = true;
+        pipeline_->stop();
+        return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
+    }
+
+    [[nodiscard]] Statistics statistics() const noexcept {
+        const storage::PinnedRoot pinned{*store_};
+        const transaction::WriterCounters& counters = pipeline_->writer().counters();
+        Statistics statistics;
+        if (pinned.get() != nullptr) {
+            statistics.version = pinned.get()->version;
+            statistics.entities = pinned.get()->entity_count;
+            statistics.archetypes = pinned.get()->archetype_end - 1;
+        }
+        statistics.committed = counters.committed.load(std::memory_order_relaxed);
+        statistics.failed = counters.failed.load(std::memory_order_relaxed);
+        statistics.batches = counters.batches.load(std::memory_order_relaxed);
+        statistics.used_bytes = store_->pool().used_bytes() + store_->entity_versions().bytes();
+        statistics.retired_bytes = store_->reclaimer().retired_bytes();
+        statistics.allocated_bytes = store_->pool().allocated_bytes() + store_->entity_versions().bytes();
+        return statistics;
+    }
+
+private:
+    explicit Engine(const Options& options) noexcept
+        : allocator_{options.allocator != nullptr ? options.allocator : &system_allocator_}, clock_{options.clock != nullptr
+                                                                                                        ? options.clock
+                                                                                                        : &system_clock_} {}
+
+    static Result<std::unique_ptr<Engine>> open_with(const Options& options, std::shared_ptr<const Schema> schema, bool extend_stored);
+
+    SystemClock system_clock_;
+    Allocator* allocator_;
+    Clock* clock_;
+    storage::Store* store_ = nullptr;
+    std::unique_ptr<Durable> durable_;
+    std::unique_ptr<transaction::Pipeline> pipeline_;
+    RecoveryReport report_;
+    bool closed_ = false;
+
+    /// Stateless, and shared by all engines: views may outlive the engine that gave them.
+    inline static SystemAllocator system_allocator_{};
+};
+
+} // namespace ecsdb
+namespace ecsdb {
+inline Result<std::unique_ptr<Engine>> Engine::open_with(const Options& options, std::shared_ptr<const Schema> schema, bool) {
+    auto engine = std::unique_ptr<Engine>{new Engine{options}};
+    const storage::PoolOptions pool{options.first_block_bytes, options.max_block_bytes, options.memory_limit};
+    engine->store_ = storage::Store::create(*engine->allocator_, pool, std::move(schema));
+    engine->pipeline_ = std::make_unique<transaction::Pipeline>(
+        *engine->store_, *engine->clock_, options.shard,
+        transaction::PipelineOptions{options.queue_transactions, options.submit_timeout_ns, options.own_thread});
+    if (!engine->store_->pool().reserve(options.initial_bytes) || !engine->pipeline_->writer().state().create_first_root(options.shard)) {
+        return Error{ErrorCode::OutOfMemory, "no memory for an empty database"};
+    }
+    engine->store_->publish(&engine->pipeline_->writer().state().root());
+    engine->pipeline_->start();
+    return engine;
+}
+} // namespace ecsdb

@@ -1,0 +1,159 @@
+/// @file
+/// How a schema is spelled: names, types and values as a schema file writes them, and the word a misspelt one was probably meant to be.
+#pragma once
+
+#include "ecsdb/schema/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace ecsdb {
+
+/// The longest name a table, field, enum or struct can have.
+inline constexpr std::size_t max_name_length = 128;
+
+/// Whether `name` is letters, digits and underscores, starts with no digit, and is at most `max_name_length` long.
+[[nodiscard]] constexpr bool is_identifier(std::string_view name) noexcept {
+    const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    return !name.empty() && name.size() <= max_name_length && is_letter(name.front()) &&
+           std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || is_digit(c); });
+}
+
+/// Whether `name` is a word of C++: a struct generated from the schema could not use it.
+[[nodiscard]] constexpr bool is_cpp_keyword(std::string_view name) noexcept {
+    constexpr std::array keywords = std::to_array<std::string_view>({
+        "alignas",   "alignof",  "and",      "and_eq",       "asm",       "auto",       "bitand",        "bitor",       "bool",
+        "break",     "case",     "catch",    "char",         "char16_t",  "char32_t",   "char8_t",       "class",       "co_await",
+        "co_return", "co_yield", "compl",    "concept",      "const",     "const_cast", "consteval",     "constexpr",   "constinit",
+        "continue",  "decltype", "default",  "delete",       "do",        "double",     "dynamic_cast",  "else",        "enum",
+        "explicit",  "export",   "extern",   "false",        "float",     "for",        "friend",        "goto",        "if",
+        "inline",    "int",      "long",     "mutable",      "namespace", "new",        "noexcept",      "not",         "not_eq",
+        "nullptr",   "operator", "or",       "or_eq",        "private",   "protected",  "public",        "register",    "reinterpret_cast",
+        "requires",  "return",   "short",    "signed",       "sizeof",    "static",     "static_assert", "static_cast", "struct",
+        "switch",    "template", "this",     "thread_local", "throw",     "true",       "try",           "typedef",     "typeid",
+        "typename",  "union",    "unsigned", "using",        "virtual",   "void",       "volatile",      "wchar_t",     "while",
+        "xor",       "xor_eq",
+    });
+    static_assert(std::is_sorted(keywords.begin(), keywords.end()));
+    return std::binary_search(keywords.begin(), keywords.end(), name);
+}
+
+/// The type a word of a schema file names (`u32`, `entity`, `string`), enums and structs excepted; `otherwise` for any other word.
+[[nodiscard]] constexpr FieldType type_named(std::string_view word, FieldType otherwise) noexcept {
+    for (auto number = static_cast<unsigned>(FieldType::U8); number <= static_cast<unsigned>(FieldType::String); ++number) {
+        if (name_of(static_cast<FieldType>(number)) == word) {
+            return static_cast<FieldType>(number);
+        }
+    }
+    return otherwise;
+}
+
+/// A field's type as a schema file writes it: `f32[3]`, `string[32]`, `Team`. The field's `type_index` must be one of the schema's.
+[[nodiscard]] inline std::string spell_type(const std::vector<EnumType>& enums, const std::vector<StructType>& structs,
+                                            const Field& field) {
+    std::string text;
+    if (field.type == FieldType::Enum) {
+        text = enums[field.type_index].name;
+    } else if (field.type == FieldType::Struct) {
+        text = structs[field.type_index].name;
+    } else {
+        text = name_of(field.type);
+    }
+    if (field.type == FieldType::String) {
+        text += '[' + std::to_string(field.capacity) + ']';
+    }
+    for (const std::uint32_t extent : field.extents) {
+        text += '[' + std::to_string(extent) + ']';
+    }
+    return text;
+}
+
+/// The same, for a field of a finished schema.
+[[nodiscard]] inline std::string spell_type(const Schema& schema, const Field& field) {
+    return spell_type(schema.enums(), schema.structs(), field);
+}
+
+/// A value as a schema file writes it; text in double quotes with escapes. A number reads back as the same number.
+[[nodiscard]] inline std::string spell_value(const SchemaValue& value) {
+    struct Speller {
+        std::string operator()(std::monostate) const { return "nothing"; }
+        std::string operator()(bool flag) const { return flag ? "true" : "false"; }
+        std::string operator()(std::int64_t number) const { return std::to_string(number); }
+        std::string operator()(std::uint64_t number) const { return std::to_string(number); }
+        std::string operator()(double number) const {
+            if (!std::isfinite(number)) {
+                return std::isnan(number) ? "nan" : number < 0 ? "-inf" : "inf";
+            }
+            std::array<char, 32> buffer{};
+            const char* const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr;
+            std::string text{buffer.data(), static_cast<std::size_t>(end - buffer.data())};
+            return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+        }
+        std::string operator()(const std::string& words) const {
+            constexpr std::string_view digits = "0123456789ABCDEF";
+            std::string text = "\"";
+            for (const char c : words) {
+                const auto byte = static_cast<unsigned char>(c);
+                if (c == '"' || c == '\\') {
+                    text += '\\';
+                    text += c;
+                } else if (byte < 0x20 || byte == 0x7F) {
+                    text += "\\u00";
+                    text += digits[byte >> 4U];
+                    text += digits[byte & 0xFU];
+                } else {
+                    text += c;
+                }
+            }
+            return text + '"';
+        }
+    };
+    return std::visit(Speller{}, value);
+}
+
+/// The fewest letters to insert, remove or replace that turn one word into the other. Cost: O(length × length).
+[[nodiscard]] inline std::size_t edit_distance(std::string_view from, std::string_view to) {
+    std::vector<std::size_t> row(to.size() + 1);
+    for (std::size_t j = 0; j <= to.size(); ++j) {
+        row[j] = j;
+    }
+    for (std::size_t i = 0; i < from.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < to.size(); ++j) {
+            const std::size_t replaced = diagonal + (from[i] == to[j] ? 0U : 1U);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
+        }
+    }
+    return row[to.size()];
+}
+
+/// `" (did you mean `x`?)"` when one of `words` is close to `word`, otherwise nothing: the tail of an error message.
+template <typename Words>
+[[nodiscard]] std::string did_you_mean(std::string_view word, const Words& words) {
+    if (word.size() > max_name_length) {
+        return {};
+    }
+    std::string_view best;
+    std::size_t best_distance = std::max<std::size_t>(1, word.size() / 2);
+    for (const auto& candidate : words) {
+        const std::string_view known{candidate};
+        if (const std::size_t distance = edit_distance(word, known);
+            distance <= best_distance && (best.empty() || distance < best_distance)) {
+            best = known;
+            best_distance = distance;
+        }
+    }
+    return best.empty() ? std::string{} : " (did you mean `" + std::string{best} + "`?)";
+}
+
+} // namespace ecsdb

@@ -1,0 +1,76 @@
+/// @file
+/// What the running transaction has done to which entity and row, noted once and only if somebody will consume it.
+#pragma once
+
+#include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/schema/schema.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace ecsdb::storage {
+
+enum class ChangeKind : std::uint8_t { Created, Destroyed, Added, Removed, Changed };
+
+/// One operation's effect. Several may concern the same row; their order is the order of operations.
+struct Change {
+    std::uint32_t index;
+    TableId table; ///< Meaningless for `Created` and `Destroyed`.
+    ChangeKind kind;
+    std::uint8_t reserved;
+    std::size_t before; ///< `Removed`, `Changed`: where the row's earlier bytes are, see `Changes::before`.
+};
+
+using IndexList = GrowArray<std::uint32_t>;
+
+/// The running transaction's changes, with the bytes rows had before. Writer only. Every note returns false when memory is refused.
+class Changes {
+public:
+    explicit Changes(Allocator& allocator) noexcept : list_{allocator}, before_{allocator} {}
+
+    /// Whether anything is noted from now on. Outside transactions only.
+    void set_recording(bool on) noexcept { recording_ = on; }
+    [[nodiscard]] bool recording() const noexcept { return recording_; }
+
+    [[nodiscard]] bool created(Entity entity) noexcept { return !recording_ || list_.push({entity.index(), 0, ChangeKind::Created, 0, 0}); }
+    [[nodiscard]] bool destroyed(Entity entity) noexcept {
+        return !recording_ || list_.push({entity.index(), 0, ChangeKind::Destroyed, 0, 0});
+    }
+    [[nodiscard]] bool added(std::uint32_t index, TableId table) noexcept {
+        return !recording_ || list_.push({index, table, ChangeKind::Added, 0, 0});
+    }
+    [[nodiscard]] bool removed(std::uint32_t index, TableId table, const std::byte* row, std::uint32_t row_bytes) noexcept {
+        return !recording_ || note(index, table, ChangeKind::Removed, row, row_bytes);
+    }
+    [[nodiscard]] bool changed(std::uint32_t index, TableId table, const std::byte* row, std::uint32_t row_bytes) noexcept {
+        return !recording_ || note(index, table, ChangeKind::Changed, row, row_bytes);
+    }
+
+    [[nodiscard]] std::span<const Change> list() const noexcept { return list_.view(); }
+    [[nodiscard]] const std::byte* before(const Change& change) const noexcept { return before_.view().data() + change.before; }
+    void clear() noexcept {
+        list_.clear();
+        before_.clear();
+    }
+
+private:
+    bool note(std::uint32_t index, TableId table, ChangeKind kind, const std::byte* row, std::uint32_t row_bytes) noexcept {
+        const std::size_t place = before_.size();
+        if (!before_.resize_for_overwrite(place + row_bytes)) {
+            return false;
+        }
+        if (row_bytes != 0) {
+            std::memcpy(before_.view().data() + place, row, row_bytes);
+        }
+        return list_.push({index, table, kind, 0, place});
+    }
+
+    GrowArray<Change> list_;
+    GrowArray<std::byte> before_;
+    bool recording_ = false;
+};
+
+} // namespace ecsdb::storage

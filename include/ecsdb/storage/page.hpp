@@ -1,0 +1,79 @@
+/// @file
+/// The unit a version is made of: an immutable node with its birth stamp, and how many rows of which size one page holds.
+#pragma once
+
+#include "ecsdb/config.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ecsdb::storage {
+
+/// A point in the life of the versions: every batch of transactions has one stamp, and stamps only grow.
+///
+/// A node born with stamp b and retired with stamp r belongs to the version published with stamp p exactly when b <= p < r.
+using Stamp = std::uint64_t;
+
+/// The head of everything a version is made of: pages, the tree nodes above them, roots.
+///
+/// Readers never look at it. `born` decides whether the batch under construction may change the node in place (born in this batch: no
+/// reader can have it) or must copy it first; the other fields belong to the writer's lists.
+struct Node {
+    Stamp born;
+    Stamp retired;
+    Node* next;
+    std::uint32_t bytes;    ///< What was taken from the pool, header included.
+    std::uint32_t timeline; ///< Whose stamps these are; 0 until a database is forked.
+};
+static_assert(sizeof(Node) == 32);
+
+/// Rows start on a cache line of their own: the header is the writer's, the rows are the readers'.
+inline constexpr std::uint32_t page_header_bytes = 64;
+/// The strictest alignment a component may ask for: that of a page's first row.
+inline constexpr std::uint32_t max_row_alignment = 64;
+
+[[nodiscard]] inline std::byte* page_rows(Node* page) noexcept {
+    return reinterpret_cast<std::byte*>(page) + page_header_bytes;
+}
+[[nodiscard]] inline const std::byte* page_rows(const Node* page) noexcept {
+    return reinterpret_cast<const std::byte*>(page) + page_header_bytes;
+}
+
+/// How the rows of one column are cut into pages. Rows per page are a power of two, so that a row number splits with a shift.
+struct PageGeometry {
+    std::uint32_t stride = 0; ///< Bytes per row; 0 for a tag, which has no pages.
+    std::uint32_t shift = 0;  ///< log2 of the rows per page.
+
+    /// About 2 KiB: the bytes copied per touched page decide what a small commit costs (design D3).
+    static constexpr std::uint32_t target_bytes = 2048;
+    static constexpr std::uint32_t max_rows = 256;
+    /// A column's first page starts this small and doubles, so that a thousand small archetypes stay small.
+    static constexpr std::uint32_t first_page_rows = 8;
+
+    constexpr PageGeometry() noexcept = default;
+    constexpr explicit PageGeometry(std::uint32_t row_bytes) noexcept
+        : stride{row_bytes}, shift{row_bytes == 0 ? 8U
+                                                  : static_cast<std::uint32_t>(std::countr_zero(
+                                                        std::bit_floor(std::clamp(target_bytes / row_bytes, 1U, max_rows))))} {}
+    constexpr PageGeometry(std::uint32_t row_bytes, std::uint32_t rows_per_page) noexcept
+        : stride{row_bytes}, shift{static_cast<std::uint32_t>(std::countr_zero(rows_per_page))} {}
+
+    [[nodiscard]] constexpr std::uint32_t rows() const noexcept { return 1U << shift; }
+    [[nodiscard]] constexpr std::uint32_t page_of(std::uint32_t row) const noexcept { return row >> shift; }
+    [[nodiscard]] constexpr std::uint32_t row_in_page(std::uint32_t row) const noexcept { return row & (rows() - 1U); }
+    [[nodiscard]] constexpr std::uint32_t bytes_for(std::uint32_t row_count) const noexcept {
+        return page_header_bytes + row_count * stride;
+    }
+    [[nodiscard]] constexpr std::uint32_t page_bytes() const noexcept { return bytes_for(rows()); }
+    [[nodiscard]] constexpr std::uint32_t pages_for(std::uint32_t row_count) const noexcept {
+        return static_cast<std::uint32_t>((static_cast<std::uint64_t>(row_count) + rows() - 1U) >> shift);
+    }
+    /// Rows a page of `bytes` has room for; a first page may be smaller than the others.
+    [[nodiscard]] std::uint32_t capacity_of(const Node* page) const noexcept {
+        return std::min(rows(), (page->bytes - page_header_bytes) / stride);
+    }
+};
+
+} // namespace ecsdb::storage

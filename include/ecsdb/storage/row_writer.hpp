@@ -1,0 +1,315 @@
+/// @file
+/// How rows come, go and move inside the version under construction: the mechanics below `WriteBuffer`.
+#pragma once
+
+#include "ecsdb/storage/store.hpp"
+#include "ecsdb/storage/workspace.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ecsdb::storage {
+
+/// Rows of archetypes and sparse tables in the root under construction. Every function that returns a bool or a pointer says false or null
+/// when memory is refused; the transaction must then be undone. Writer only.
+class RowWriter {
+public:
+    explicit RowWriter(Store& store) noexcept : store_{&store}, workspace_{store.allocator(), store.pool(), store.reclaimer()} {}
+    RowWriter(const RowWriter&) = delete;
+    RowWriter& operator=(const RowWriter&) = delete;
+
+    [[nodiscard]] Store& store() noexcept { return *store_; }
+    [[nodiscard]] Workspace& workspace() noexcept { return workspace_; }
+    /// The state as the running transaction sees it.
+    [[nodiscard]] const Root& root() const noexcept { return *root_; }
+    [[nodiscard]] Root& writable_root() noexcept { return *root_; }
+
+    /// The place of a row just appended, to be filled at once.
+    [[nodiscard]] static std::byte* fresh_row(Archetype& home, std::uint16_t column, std::uint32_t row) noexcept {
+        return const_cast<std::byte*>(home.row(column, row));
+    }
+
+    /// Makes room for row number `row`, the next one, in one column; the place of its bytes.
+    /// `more` rows are about to follow it there: a small first page becomes large enough at once.
+    std::byte* append_place(NodeTree& column, const PageGeometry& geometry, std::uint32_t row, std::uint32_t more = 1) noexcept {
+        const std::uint32_t page_number = geometry.page_of(row);
+        Node** const place = column.writable_place(workspace_, page_number);
+        if (place == nullptr) {
+            return nullptr;
+        }
+        const std::uint32_t row_in_page = geometry.row_in_page(row);
+        if (*place == nullptr) {
+            const std::uint32_t rows =
+                page_number == 0 ? std::min(geometry.rows(), std::max(PageGeometry::first_page_rows, more)) : geometry.rows();
+            *place = workspace_.allocate(geometry.bytes_for(rows));
+            if (*place == nullptr) {
+                return nullptr;
+            }
+        } else if (workspace_.own(*place) == nullptr) {
+            return nullptr;
+        }
+        if (row_in_page >= geometry.capacity_of(*place)) {
+            Node* const larger =
+                workspace_.allocate(geometry.bytes_for(std::min(geometry.rows(), std::max(row_in_page * 2, row_in_page + more))));
+            if (larger == nullptr) {
+                return nullptr;
+            }
+            std::memcpy(page_rows(larger), page_rows(*place), static_cast<std::size_t>(row_in_page) * geometry.stride);
+            if (!workspace_.replace(*place, larger)) {
+                return nullptr;
+            }
+        }
+        return page_rows(*place) + static_cast<std::size_t>(row_in_page) * geometry.stride;
+    }
+
+    /// Notes the row count of an archetype whose count is about to change.
+    bool note_rows(Archetype& home) noexcept {
+        ArchetypeShape& shape = *home.shape;
+        if (shape.transaction_ != transaction_) {
+            if (!workspace_.undo().note(&home.rows, sizeof(home.rows))) {
+                return false;
+            }
+            shape.transaction_ = transaction_;
+            shape.rows_before_ = home.rows;
+            shape.next_counted_ = counted_;
+            counted_ = &shape;
+        }
+        return true;
+    }
+
+    /// The row count before the running transaction: rows below it must be noted before they are overwritten. After `note_rows`.
+    [[nodiscard]] static std::uint32_t rows_before(const Archetype& home) noexcept { return home.shape->rows_before_; }
+
+protected:
+    // The archetype `id` as this batch's own node.
+    Archetype* archetype(ArchetypeId id, ArchetypeShape& shape) noexcept {
+        Node** const place = root_->archetypes.writable_place(workspace_, id);
+        if (place == nullptr) {
+            return nullptr;
+        }
+        if (*place == nullptr) {
+            auto* const fresh = static_cast<Archetype*>(workspace_.allocate_zeroed(Archetype::bytes_for(shape.columns().size())));
+            if (fresh == nullptr) {
+                return nullptr;
+            }
+            fresh->shape = &shape;
+            *place = fresh;
+            root_->archetype_end = std::max(root_->archetype_end, id + 1);
+            return fresh;
+        }
+        return static_cast<Archetype*>(workspace_.own(*place));
+    }
+
+    SparseTable* sparse(TableId table) noexcept {
+        Node** const place = root_->sparse_tables.writable_place(workspace_, table);
+        if (place == nullptr) {
+            return nullptr;
+        }
+        if (*place == nullptr) {
+            auto* const fresh = static_cast<SparseTable*>(workspace_.allocate_zeroed(sizeof(SparseTable)));
+            if (fresh == nullptr) {
+                return nullptr;
+            }
+            fresh->stride = store_->schema().table(table).size;
+            fresh->table = table;
+            *place = fresh;
+            return fresh;
+        }
+        return static_cast<SparseTable*>(workspace_.own(*place));
+    }
+
+    // Rows of archetypes
+
+    /// Adds a row for `index` to every column; component bytes are zero until filled.
+    bool append_row(Archetype& home, std::uint32_t index) noexcept {
+        if (!note_rows(home)) {
+            return false;
+        }
+        const std::uint32_t row = home.rows;
+        const bool note = row < home.shape->rows_before_;
+        std::byte* const index_place = append_place(home.indices, Archetype::index_geometry, row);
+        if (index_place == nullptr || (note && !workspace_.undo().note(index_place, sizeof(index)))) {
+            return false;
+        }
+        std::memcpy(index_place, &index, sizeof(index));
+        const auto columns = home.shape->columns();
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            const PageGeometry& geometry = columns[i].geometry;
+            if (geometry.stride == 0) {
+                continue;
+            }
+            std::byte* const place = append_place(home.column(i), geometry, row);
+            if (place == nullptr || (note && !workspace_.undo().note(place, geometry.stride))) {
+                return false;
+            }
+            std::memset(place, 0, geometry.stride);
+        }
+        ++home.rows;
+        return true;
+    }
+
+    /// Takes a row out and fills its place from the tail (design D6: one move each). The removed entity's record is the caller's to change.
+    bool remove_row(Archetype& home, std::uint32_t row) noexcept {
+        if (!note_rows(home)) {
+            return false;
+        }
+        const std::uint32_t last = home.rows - 1;
+        if (row != last) {
+            const std::uint32_t moved = home.index_at(last);
+            if (!overwrite_from(home.indices, Archetype::index_geometry, row, last)) {
+                return false;
+            }
+            const auto columns = home.shape->columns();
+            for (std::uint16_t i = 0; i < columns.size(); ++i) {
+                if (columns[i].geometry.stride != 0 && !overwrite_from(home.column(i), columns[i].geometry, row, last)) {
+                    return false;
+                }
+            }
+            EntityRecord* const record = root_->entities.writable(workspace_, moved);
+            if (record == nullptr || !workspace_.undo().note(&record->row, sizeof(record->row))) {
+                return false;
+            }
+            record->row = row;
+        }
+        --home.rows;
+        trim_later(*home.shape);
+        return true;
+    }
+
+    /// Notes that the archetype may have pages to let go of when the batch ends.
+    void trim_later(ArchetypeShape& shape) noexcept {
+        if (!shape.shrunk_) {
+            shape.shrunk_ = true;
+            shape.next_shrunk_ = shrunk_;
+            shrunk_ = &shape;
+        }
+    }
+
+    bool overwrite_from(NodeTree& column, const PageGeometry& geometry, std::uint32_t to, std::uint32_t from) noexcept {
+        Node* const page = column.writable(workspace_, geometry.page_of(to));
+        if (page == nullptr) {
+            return false;
+        }
+        std::byte* const place = page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(to)) * geometry.stride;
+        if (!workspace_.undo().note(place, geometry.stride)) {
+            return false;
+        }
+        const std::byte* const source =
+            page_rows(column.at(geometry.page_of(from))) + static_cast<std::size_t>(geometry.row_in_page(from)) * geometry.stride;
+        std::memcpy(place, source, geometry.stride);
+        return true;
+    }
+
+    /// Moves an entity to the archetype with `table` added (its row from `row`) or taken away (`row` null).
+    bool move_entity(std::uint32_t index, TableId table, const std::byte* row) noexcept {
+        EntityRecord* const record = root_->entities.writable(workspace_, index);
+        if (record == nullptr) {
+            return false;
+        }
+        ArchetypeShape& from_shape = *root_->archetype(record->archetype).shape;
+        ArchetypeShape* const to_shape = store_->catalog().neighbour(store_->schema(), from_shape, table);
+        if (to_shape == nullptr) {
+            return false;
+        }
+        Archetype* const to = archetype(to_shape->id(), *to_shape);
+        Archetype* const from = archetype(from_shape.id(), from_shape);
+        if (to == nullptr || from == nullptr || !append_row(*to, index)) {
+            return false;
+        }
+        const std::uint32_t new_row = to->rows - 1;
+        const auto columns = to_shape->columns();
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            if (columns[i].geometry.stride == 0) {
+                continue;
+            }
+            const std::uint16_t source = from_shape.column_of(columns[i].table);
+            const std::byte* const bytes = source == ArchetypeShape::no_column ? row : from->row(source, record->row);
+            std::memcpy(fresh_row(*to, i, new_row), bytes, columns[i].geometry.stride);
+        }
+        if (!remove_row(*from, record->row) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
+            return false;
+        }
+        record->archetype = to_shape->id();
+        record->row = new_row;
+        return true;
+    }
+
+    /// Lets go of pages beyond the last row, but for one that the next insert would want back.
+    void trim(ArchetypeShape& shape) noexcept {
+        Archetype* const home = archetype(shape.id(), shape);
+        if (home == nullptr) {
+            return; // trimmed by a later batch that shrinks it
+        }
+        const auto first_spare = [&](const PageGeometry& geometry) { return home->rows == 0 ? 0U : geometry.pages_for(home->rows) + 1U; };
+        home->indices.truncate(workspace_, first_spare(Archetype::index_geometry));
+        const auto columns = shape.columns();
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            if (columns[i].geometry.stride != 0) {
+                home->column(i).truncate(workspace_, first_spare(columns[i].geometry));
+            }
+        }
+    }
+
+    // Sparse tables
+    // -------------------------------------------------------------------------------------------------------------------------
+
+    bool add_sparse(TableId table, std::uint32_t index, const std::byte* row) noexcept {
+        SparseTable* const rows = sparse(table);
+        Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, index >> SparseBlock::shift);
+        if (place == nullptr) {
+            return false;
+        }
+        if (*place == nullptr) {
+            Node* const fresh = workspace_.allocate(page_header_bytes + SparseBlock::size * rows->stride);
+            if (fresh == nullptr) {
+                return false;
+            }
+            static_cast<SparseBlock*>(fresh)->present = 0;
+            if (!workspace_.replace(*place, fresh)) {
+                return false;
+            }
+        } else if (workspace_.own(*place) == nullptr) {
+            return false;
+        }
+        auto* const block = static_cast<SparseBlock*>(*place);
+        if (!workspace_.undo().note(&block->present, sizeof(block->present)) || !workspace_.undo().note(&rows->rows, sizeof(rows->rows))) {
+            return false;
+        }
+        // An absent row's bytes may still be what an earlier operation of this transaction would have to restore.
+        if (rows->stride != 0 && !workspace_.undo().note(block->row(index, rows->stride), rows->stride)) {
+            return false;
+        }
+        block->present |= SparseBlock::bit(index);
+        ++rows->rows;
+        if (rows->stride != 0) {
+            std::memcpy(block->row(index, rows->stride), row, rows->stride);
+        }
+        return true;
+    }
+
+    bool erase_sparse(TableId table, std::uint32_t index) noexcept {
+        SparseTable* const rows = sparse(table);
+        Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, index >> SparseBlock::shift);
+        if (place == nullptr || workspace_.own(*place) == nullptr) {
+            return false;
+        }
+        auto* const block = static_cast<SparseBlock*>(*place);
+        if (!workspace_.undo().note(&block->present, sizeof(block->present)) || !workspace_.undo().note(&rows->rows, sizeof(rows->rows))) {
+            return false;
+        }
+        block->present &= ~SparseBlock::bit(index);
+        --rows->rows;
+        return block->present != 0 || workspace_.replace(*place, nullptr);
+    }
+
+    Store* store_;
+    Workspace workspace_;
+    Root* root_ = nullptr;
+    ArchetypeShape* shrunk_ = nullptr;
+    ArchetypeShape* counted_ = nullptr; ///< Whose row counts the running transaction has changed.
+    std::uint64_t transaction_ = 0;
+};
+
+} // namespace ecsdb::storage

@@ -1,0 +1,126 @@
+/// @file
+/// What a database and its views share: the pool, the pins, the published root. Outlives the database while a view is open.
+#pragma once
+
+#include "ecsdb/storage/entity_versions.hpp"
+#include "ecsdb/storage/pins.hpp"
+#include "ecsdb/storage/pool.hpp"
+#include "ecsdb/storage/reclaim.hpp"
+#include "ecsdb/storage/root.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+
+namespace ecsdb::storage {
+
+/// The shared part of a database. Counted by its owners: the database and every view.
+class Store {
+public:
+    using Pins = PinTable<Root>;
+
+    /// Null when memory is refused. The allocator must outlive the last owner.
+    [[nodiscard]] static Store* create(Allocator& allocator, const PoolOptions& options, std::shared_ptr<const Schema> schema) noexcept {
+        void* const memory = allocator.allocate(sizeof(Store), alignof(Store));
+        return memory == nullptr ? nullptr : ::new (memory) Store{allocator, options, std::move(schema)};
+    }
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    void add_owner() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
+    /// The last owner destroys the store. Acquire-release: every owner's last use happens before the destruction.
+    void drop_owner() noexcept {
+        if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            Allocator& allocator = *allocator_;
+            this->~Store();
+            allocator.deallocate(this, sizeof(Store), alignof(Store));
+        }
+    }
+
+    [[nodiscard]] Allocator& allocator() noexcept { return *allocator_; }
+    [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }
+    [[nodiscard]] PagePool& pool() noexcept { return pool_; }
+    [[nodiscard]] const PagePool& pool() const noexcept { return pool_; }
+    [[nodiscard]] Pins& pins() noexcept { return pins_; }
+    [[nodiscard]] Reclaimer& reclaimer() noexcept { return reclaimer_; }
+    [[nodiscard]] ArchetypeCatalog& catalog() noexcept { return catalog_; }
+    [[nodiscard]] EntityVersions& entity_versions() noexcept { return entity_versions_; }
+    [[nodiscard]] const EntityVersions& entity_versions() const noexcept { return entity_versions_; }
+
+    /// Pins the published version. Any thread; wait-free.
+    [[nodiscard]] Pins::Pin pin() noexcept { return pins_.pin(published_, thread_hint()); }
+    /// The root last published: for the writer, or for a glance at its version number while pinned.
+    [[nodiscard]] const Root* published() const noexcept { return published_.load(std::memory_order_acquire); }
+    /// The last published version number, without pinning. Any thread.
+    [[nodiscard]] std::uint64_t published_version() const noexcept { return published_version_.load(std::memory_order_acquire); }
+
+    /// Makes `root` what readers pin from now on. Writer only. Seq_cst: see `PinTable`.
+    void publish(const Root* root) noexcept {
+        published_.store(root, std::memory_order_seq_cst);
+        published_version_.store(root->version, std::memory_order_release);
+    }
+
+private:
+    Store(Allocator& allocator, const PoolOptions& options, std::shared_ptr<const Schema> schema) noexcept
+        : allocator_{&allocator}, schema_{std::move(schema)}, pool_{allocator, options}, pins_{allocator},
+          reclaimer_{allocator, pool_}, catalog_{allocator}, entity_versions_{allocator} {}
+    ~Store() = default;
+
+    /// Spreads threads over the slots by the address of something each thread has its own of.
+    static std::uint32_t thread_hint() noexcept {
+        static thread_local char own = 0;
+        return static_cast<std::uint32_t>((reinterpret_cast<std::uintptr_t>(&own) * 0x9E3779B97F4A7C15ULL) >> 40U);
+    }
+
+    Allocator* allocator_;
+    std::shared_ptr<const Schema> schema_;
+    PagePool pool_;
+    Pins pins_;
+    Reclaimer reclaimer_;
+    ArchetypeCatalog catalog_;
+    EntityVersions entity_versions_;
+    alignas(64) std::atomic<const Root*> published_{nullptr};
+    std::atomic<std::uint64_t> published_version_{0};
+    alignas(64) std::atomic<std::uint32_t> owners_{1};
+};
+
+/// Keeps one version alive, and the store with it. Move-only; any thread may release it.
+class PinnedRoot {
+public:
+    PinnedRoot() noexcept = default;
+    /// Pins what is published now; empty when memory for another slot is refused.
+    explicit PinnedRoot(Store& store) noexcept : store_{&store} {
+        const Store::Pins::Pin pin = store.pin();
+        slot_ = pin.slot;
+        root_ = pin.root;
+        if (slot_ != nullptr) {
+            store.add_owner();
+        }
+    }
+    PinnedRoot(PinnedRoot&& other) noexcept
+        : store_{other.store_}, slot_{std::exchange(other.slot_, nullptr)}, root_{std::exchange(other.root_, nullptr)} {}
+    PinnedRoot& operator=(PinnedRoot&& other) noexcept {
+        std::swap(store_, other.store_);
+        std::swap(slot_, other.slot_);
+        std::swap(root_, other.root_);
+        return *this;
+    }
+    ~PinnedRoot() {
+        if (slot_ != nullptr) {
+            Store::Pins::unpin(*slot_);
+            store_->drop_owner();
+        }
+    }
+
+    [[nodiscard]] const Root* get() const noexcept { return root_; }
+    [[nodiscard]] Store& store() const noexcept { return *store_; }
+
+private:
+    Store* store_ = nullptr;
+    Store::Pins::Slot* slot_ = nullptr;
+    const Root* root_ = nullptr;
+};
+
+} // namespace ecsdb::storage

@@ -1,0 +1,158 @@
+/// @file
+/// A persistent array of nodes: pages under leaves of 64 pointers under one variable top, copied along the touched path only.
+#pragma once
+
+#include "ecsdb/storage/workspace.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace ecsdb::storage {
+
+/// Maps a position to a node. Lives inside a node of its owner, so that whoever may change the owner may change the tree.
+///
+/// Two levels read faster than three, and copying the top stays cheap to ten million rows (design D3). Positions without a node are null.
+class NodeTree {
+    static constexpr std::uint32_t leaf_shift = 6;
+    static constexpr std::uint32_t leaf_size = 1U << leaf_shift;
+
+    struct Leaf : Node {
+        std::array<Node*, leaf_size> nodes;
+    };
+    struct Top : Node {
+        [[nodiscard]] Leaf** leaves() noexcept { return reinterpret_cast<Leaf**>(this + 1); }
+        [[nodiscard]] Leaf* const* leaves() const noexcept { return reinterpret_cast<Leaf* const*>(this + 1); }
+        [[nodiscard]] std::uint32_t leaf_count() const noexcept {
+            return (bytes - std::uint32_t{sizeof(Top)}) / std::uint32_t{sizeof(Leaf*)};
+        }
+    };
+
+public:
+    /// The node at `position`, which must lie below `capacity()` in a leaf that exists: any position that was once made writable. Any
+    /// thread.
+    [[nodiscard]] Node* at(std::uint32_t position) const noexcept {
+        return top_->leaves()[position >> leaf_shift]->nodes[position & (leaf_size - 1U)];
+    }
+
+    /// The node at any `position`, null where there is none. Any thread.
+    [[nodiscard]] Node* find(std::uint32_t position) const noexcept {
+        if (position >= capacity()) {
+            return nullptr;
+        }
+        const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+        return leaf == nullptr ? nullptr : leaf->nodes[position & (leaf_size - 1U)];
+    }
+
+    /// Positions beyond this have no node.
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return top_ == nullptr ? 0 : top_->leaf_count() << leaf_shift; }
+
+    /// The place of `position`'s node, in a leaf of this batch; grows the tree where needed. Null when memory is refused.
+    [[nodiscard]] Node** writable_place(Workspace& workspace, std::uint32_t position) noexcept {
+        const std::uint32_t leaf_index = position >> leaf_shift;
+        if (position >= capacity()) [[unlikely]] {
+            if (!grow(workspace, leaf_index + 1)) {
+                return nullptr;
+            }
+        } else if (workspace.own(top_) == nullptr) {
+            return nullptr;
+        }
+        Leaf*& leaf = top_->leaves()[leaf_index];
+        if (leaf == nullptr) [[unlikely]] {
+            leaf = static_cast<Leaf*>(workspace.allocate_zeroed(sizeof(Leaf)));
+        } else if (workspace.own(leaf) == nullptr) {
+            return nullptr;
+        }
+        return leaf == nullptr ? nullptr : &leaf->nodes[position & (leaf_size - 1U)];
+    }
+
+    /// The existing node at `position`, made one of this batch. Null when memory is refused.
+    [[nodiscard]] Node* writable(Workspace& workspace, std::uint32_t position) noexcept {
+        Node** const place = writable_place(workspace, position);
+        return place == nullptr ? nullptr : workspace.own(*place);
+    }
+
+    /// Lets go of every node and of the tree itself. Outside transactions only.
+    void clear(Workspace& workspace) noexcept {
+        truncate(workspace, 0);
+        if (top_ != nullptr) {
+            workspace.release(top_);
+            top_ = nullptr;
+        }
+    }
+
+    /// Lets go of the nodes from `first` on. Outside transactions only. False when memory for the changed path is refused: nothing is let
+    /// go.
+    bool truncate(Workspace& workspace, std::uint32_t first) noexcept {
+        for (std::uint32_t position = first; position < capacity();) {
+            Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+            if (leaf == nullptr) {
+                position = (position | (leaf_size - 1U)) + 1U;
+                continue;
+            }
+            if (leaf->nodes[position & (leaf_size - 1U)] != nullptr) {
+                Node** const place = writable_place(workspace, position);
+                if (place == nullptr) {
+                    return false;
+                }
+                workspace.release(std::exchange(*place, nullptr));
+            }
+            ++position;
+            if ((position & (leaf_size - 1U)) == 0 && position - leaf_size >= first) {
+                if (workspace.own(top_) == nullptr) {
+                    return false;
+                }
+                workspace.release(std::exchange(top_->leaves()[(position - 1U) >> leaf_shift], nullptr));
+            }
+        }
+        return true;
+    }
+
+    /// Calls `visit(position, Node&)` for every node, in order. Any thread.
+    template <typename Visit>
+    void for_each(Visit&& visit) const {
+        for (std::uint32_t leaf_index = 0; leaf_index < capacity() >> leaf_shift; ++leaf_index) {
+            const Leaf* const leaf = top_->leaves()[leaf_index];
+            for (std::uint32_t i = 0; leaf != nullptr && i < leaf_size; ++i) {
+                if (leaf->nodes[i] != nullptr) {
+                    visit((leaf_index << leaf_shift) + i, *leaf->nodes[i]);
+                }
+            }
+        }
+    }
+
+    /// Hints that `position` will be read soon.
+    void prefetch(std::uint32_t position) const noexcept {
+        if (position < capacity()) {
+            const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+            if (leaf != nullptr) {
+                __builtin_prefetch(&leaf->nodes[position & (leaf_size - 1U)]);
+            }
+        }
+    }
+
+    [[nodiscard]] const void* identity() const noexcept { return top_; }
+
+private:
+    ECSDB_NOINLINE bool grow(Workspace& workspace, std::uint32_t leaf_count) noexcept {
+        // The first top holds a few leaves, then it doubles while small; large ones grow by a quarter.
+        const std::uint32_t old_count = top_ == nullptr ? 0 : top_->leaf_count();
+        const std::uint32_t count = std::max({leaf_count, std::uint32_t{4}, old_count < 64 ? old_count * 2 : old_count + old_count / 4});
+        auto* const larger = static_cast<Top*>(workspace.allocate_zeroed(static_cast<std::uint32_t>(sizeof(Top) + count * sizeof(Leaf*))));
+        if (larger == nullptr) {
+            return false;
+        }
+        if (top_ != nullptr) {
+            std::copy_n(top_->leaves(), old_count, larger->leaves());
+            workspace.release(top_);
+        }
+        top_ = larger;
+        return true;
+    }
+
+    Top* top_ = nullptr;
+};
+
+} // namespace ecsdb::storage

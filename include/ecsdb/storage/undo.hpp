@@ -1,0 +1,87 @@
+/// @file
+/// What one transaction overwrote, so that it can be put back without a trace.
+#pragma once
+
+#include "ecsdb/core/allocator.hpp"
+#include "ecsdb/storage/page.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ecsdb::storage {
+
+/// The old bytes behind every change of the running transaction, newest last (design D14).
+///
+/// Changes happen in place, in nodes no reader can see yet, so undoing is copying the old bytes back in reverse order. Nodes whose place in
+/// a tree was taken by another during the transaction stay untouched until it ends: the bytes noted here may lie in them. Writer only.
+class UndoLog {
+public:
+    explicit UndoLog(Allocator& allocator) noexcept : allocator_{&allocator} {}
+    UndoLog(const UndoLog&) = delete;
+    UndoLog& operator=(const UndoLog&) = delete;
+    ~UndoLog() {
+        if (data_ != nullptr) {
+            allocator_->deallocate(data_, capacity_, alignof(std::max_align_t));
+        }
+    }
+
+    /// Notes the `bytes` at `place` before they are overwritten. False when memory is refused: then nothing may be overwritten.
+    [[nodiscard]] bool note(void* place, std::size_t bytes) noexcept {
+        const std::size_t padded = (bytes + 7U) & ~std::size_t{7};
+        const std::size_t needed = padded + sizeof(Entry);
+        if (capacity_ - size_ < needed && !grow(needed)) [[unlikely]] {
+            return false;
+        }
+        std::memcpy(data_ + size_, place, bytes);
+        const Entry entry{static_cast<std::byte*>(place), bytes};
+        std::memcpy(data_ + size_ + padded, &entry, sizeof(Entry));
+        size_ += needed;
+        return true;
+    }
+
+    /// Where the log stands now.
+    [[nodiscard]] std::size_t mark() const noexcept { return size_; }
+
+    /// Puts everything noted since `mark` back, newest first. Cost: O(bytes noted since).
+    void roll_back_to(std::size_t mark) noexcept {
+        while (size_ > mark) {
+            Entry entry;
+            std::memcpy(&entry, data_ + size_ - sizeof(Entry), sizeof(Entry));
+            size_ -= sizeof(Entry) + ((entry.bytes + 7U) & ~std::size_t{7});
+            std::memcpy(entry.place, data_ + size_, entry.bytes);
+        }
+    }
+
+    /// Forgets everything: the changes stand.
+    void clear() noexcept { size_ = 0; }
+
+private:
+    struct Entry {
+        std::byte* place;
+        std::size_t bytes;
+    };
+
+    ECSDB_NOINLINE bool grow(std::size_t needed) noexcept {
+        const std::size_t larger = std::max<std::size_t>({capacity_ * 2, size_ + needed, std::size_t{64} << 10U});
+        auto* const memory = static_cast<std::byte*>(allocator_->allocate(larger, alignof(std::max_align_t)));
+        if (memory == nullptr) {
+            return false;
+        }
+        if (data_ != nullptr) {
+            std::memcpy(memory, data_, size_);
+            allocator_->deallocate(data_, capacity_, alignof(std::max_align_t));
+        }
+        data_ = memory;
+        capacity_ = larger;
+        return true;
+    }
+
+    Allocator* allocator_;
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+} // namespace ecsdb::storage

@@ -1,0 +1,133 @@
+/// @file
+/// The tools a batch builds its version with: fresh nodes, copy-on-first-touch, and a way back for the running transaction.
+#pragma once
+
+#include "ecsdb/storage/pool.hpp"
+#include "ecsdb/storage/reclaim.hpp"
+#include "ecsdb/storage/undo.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace ecsdb::storage {
+
+/// Everything that creates, copies and replaces nodes goes through here, so that the rules of versions live in one place:
+/// a node born with the batch's own stamp is changed in place, any other is copied first and retired. Writer only.
+class Workspace {
+public:
+    Workspace(Allocator& allocator, PagePool& pool, Reclaimer& reclaimer) noexcept
+        : pool_{&pool}, reclaimer_{&reclaimer}, undo_{allocator} {}
+
+    [[nodiscard]] Stamp stamp() const noexcept { return stamp_; }
+    void set_stamp(Stamp stamp) noexcept { stamp_ = stamp; }
+    [[nodiscard]] UndoLog& undo() noexcept { return undo_; }
+    [[nodiscard]] PagePool& pool() noexcept { return *pool_; }
+
+    [[nodiscard]] bool owns(const Node* node) const noexcept { return node->born == stamp_; }
+
+    /// A node of this batch with stale contents. Null when memory is refused.
+    [[nodiscard]] Node* allocate(std::uint32_t bytes) noexcept {
+        Node* const node = pool_->take(bytes);
+        if (node != nullptr) [[likely]] {
+            node->born = stamp_;
+            node->timeline = 0;
+        }
+        return node;
+    }
+
+    /// A node of this batch, zero past its header.
+    [[nodiscard]] Node* allocate_zeroed(std::uint32_t bytes) noexcept {
+        Node* const node = allocate(bytes);
+        if (node != nullptr) {
+            std::memset(reinterpret_cast<std::byte*>(node) + sizeof(Node), 0, node->bytes - sizeof(Node));
+        }
+        return node;
+    }
+
+    /// Makes the node at `place` one of this batch: itself, or a copy that takes its place while the original retires. Copies share their
+    /// contents with the original, so a rolled-back transaction may leave them behind. Null when memory is refused; nothing changed then.
+    template <typename T>
+    [[nodiscard]] T* own(T*& place) noexcept {
+        T* const node = place;
+        if (owns(node)) [[likely]] {
+            return node;
+        }
+        Node* const copy = allocate(node->bytes);
+        if (copy == nullptr) [[unlikely]] {
+            return nullptr;
+        }
+        std::memcpy(reinterpret_cast<std::byte*>(copy) + sizeof(Node), reinterpret_cast<const std::byte*>(node) + sizeof(Node),
+                    node->bytes - sizeof(Node));
+        reclaimer_->retire(node, stamp_);
+        place = static_cast<T*>(copy);
+        return place;
+    }
+
+    /// Lets go of a node whose place was taken outside any transaction's way back (tree nodes that grew).
+    void release(Node* node) noexcept {
+        if (owns(node)) {
+            pool_->give(node);
+        } else {
+            reclaimer_->retire(node, stamp_);
+        }
+    }
+
+    /// Puts `fresh` (or null) in the place of the node (or null) at `place`, and back again if the transaction fails. The node that goes is
+    /// let go of when the transaction stands; until then it stays as it is.
+    [[nodiscard]] bool replace(Node*& place, Node* fresh) noexcept {
+        if (!undo_.note(&place, sizeof(Node*))) {
+            if (fresh != nullptr) {
+                pool_->give(fresh);
+            }
+            return false;
+        }
+        if (place != nullptr) {
+            place->retired = link_of(replaced_);
+            replaced_ = place;
+        }
+        if (fresh != nullptr) {
+            fresh->next = created_;
+            created_ = fresh;
+        }
+        place = fresh;
+        return true;
+    }
+
+    /// The running transaction's changes stand.
+    void keep() noexcept {
+        undo_.clear();
+        while (replaced_ != nullptr) {
+            Node* const node = replaced_;
+            replaced_ = node_of(node->retired);
+            release(node);
+        }
+        created_ = nullptr;
+    }
+
+    /// The running transaction's changes never were.
+    void undo_all() noexcept {
+        undo_.roll_back_to(0);
+        while (created_ != nullptr) {
+            Node* const node = created_;
+            created_ = node->next;
+            pool_->give(node);
+        }
+        replaced_ = nullptr;
+    }
+
+private:
+    // A node can be both created and replaced by the same transaction, so the two chains use different fields, idle until a node is
+    // retired.
+    static Stamp link_of(Node* node) noexcept { return static_cast<Stamp>(reinterpret_cast<std::uintptr_t>(node)); }
+    static Node* node_of(Stamp link) noexcept { return reinterpret_cast<Node*>(static_cast<std::uintptr_t>(link)); }
+
+    PagePool* pool_;
+    Reclaimer* reclaimer_;
+    UndoLog undo_;
+    Stamp stamp_ = 1;
+    Node* created_ = nullptr;
+    Node* replaced_ = nullptr;
+};
+
+} // namespace ecsdb::storage

@@ -1,0 +1,404 @@
+/// @file
+/// The version under construction: every operation on entities and rows, in place or copy-on-first-touch, with a way back.
+#pragma once
+
+#include "ecsdb/storage/changes.hpp"
+#include "ecsdb/storage/row_writer.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace ecsdb::storage {
+
+/// How an operation ended. Anything but `Done` and `Absent` fails the transaction.
+enum class Outcome : std::uint8_t {
+    Done,
+    Absent,        ///< Nothing to remove or destroy: a counted no-op.
+    NotFound,      ///< The entity is dead, or the row to update absent.
+    AlreadyExists, ///< The row to insert is there, or the id to create is (or was) alive.
+    WrongShard,    ///< The id was made by another database.
+    OutOfMemory,
+};
+
+/// The write buffer (design D1): a root that shares every node with the published one, except those this batch has touched.
+///
+/// One transaction at a time: `keep_transaction` makes its changes stand, `undo_transaction` makes them never have been; at the end of the
+/// batch `finish_batch` hands the root over to be published. Writer only.
+class WriteBuffer : public RowWriter {
+public:
+    explicit WriteBuffer(Store& store) noexcept
+        : RowWriter{store}, touched_{store.allocator()}, batch_touched_{store.allocator()},
+          destroyed_{store.allocator()}, changes_{store.allocator()} {}
+
+    /// Creates the empty first version, or says that memory is refused.
+    [[nodiscard]] bool create_first_root(std::uint32_t shard) noexcept {
+        workspace_.set_stamp(0);
+        auto* const root = static_cast<Root*>(workspace_.allocate_zeroed(sizeof(Root)));
+        if (root == nullptr) {
+            return false;
+        }
+        root_ = root;
+        root_->schema = &store_->schema();
+        root_->shard = shard;
+        root_->archetype_end = 1;
+        empty_ = store_->catalog().find_or_add(store_->schema(), {});
+        return empty_ != nullptr && archetype(empty_->id(), *empty_) != nullptr;
+    }
+
+    /// What the running transaction has changed so far; empty unless recording is on.
+    [[nodiscard]] Changes& changes() noexcept { return changes_; }
+
+    // Batches ---------------------------------------------------------------------------------------------------------------------------
+
+    /// Opens a batch on top of the last one: its root is this batch's own copy. False when memory is refused.
+    [[nodiscard]] bool begin_batch() noexcept {
+        ECSDB_ASSERT(root_ != store_->published() || root_->born <= root_->version, "a batch without a transaction was published");
+        workspace_.set_stamp(root_->version + 1);
+        batch_touched_.clear();
+        return workspace_.own(root_) != nullptr;
+    }
+
+    /// Closes the batch: pages the transactions emptied go, and the root is ready to be published, if it holds a transaction. A batch
+    /// that kept none must not be published: its root goes on into the next one.
+    const Root* finish_batch() noexcept {
+        while (shrunk_ != nullptr) {
+            ArchetypeShape* const shape = shrunk_;
+            shrunk_ = shape->next_shrunk_;
+            shape->shrunk_ = false;
+            trim(*shape);
+        }
+        return root_;
+    }
+
+    /// Whether `discard_batch` may be needed: then every batch remembers which entities it counted. Outside batches only.
+    void set_discardable(bool on) noexcept { discardable_ = on; }
+
+    /// Goes back to `published`, as if the batch had never begun. Its nodes stay out of use until the store goes.
+    void discard_batch(const Root* published) noexcept {
+        ECSDB_ASSERT(discardable_, "a batch can only be discarded if that was asked for before it began");
+        store_->reclaimer().unretire_since(workspace_.stamp());
+        for (const std::uint32_t index : batch_touched_.view()) {
+            store_->entity_versions().uncount(index);
+        }
+        batch_touched_.clear();
+        destroyed_.clear();
+        root_ = const_cast<Root*>(published);
+    }
+
+    /// The entities this batch's transactions have destroyed. Until `forget_destroyed`.
+    [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
+    void forget_destroyed() noexcept { destroyed_.clear(); }
+
+    // Transactions ----------------------------------------------------------------------------------------------------------------------
+
+    void begin_transaction() noexcept {
+        ++transaction_;
+        counted_ = nullptr;
+        entity_count_before_ = root_->entity_count;
+        destroyed_before_ = destroyed_.size();
+    }
+    /// The transaction stands and is the next version.
+    void keep_transaction(std::uint64_t time_ns) noexcept {
+        workspace_.keep();
+        for (const std::uint32_t index : touched_.view()) {
+            store_->entity_versions().settle(index);
+        }
+        if (discardable_) {
+            remember_touched();
+        }
+        touched_.clear();
+        changes_.clear();
+        ++root_->version;
+        root_->time_ns = time_ns;
+    }
+    /// The transaction never was.
+    void undo_transaction() noexcept {
+        workspace_.undo_all();
+        // What the transaction had appended is beyond the end again.
+        for (ArchetypeShape* shape = counted_; shape != nullptr; shape = shape->next_counted_) {
+            trim_later(*shape);
+        }
+        for (const std::uint32_t index : touched_.view()) {
+            store_->entity_versions().uncount(index);
+        }
+        touched_.clear();
+        changes_.clear();
+        root_->entity_count = entity_count_before_;
+        destroyed_.shrink_to(destroyed_before_);
+    }
+
+    // Reading what the transaction sees ---------------------------------------------------------------------------------------------------
+
+    [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept {
+        const EntityRecord* const record = root_->find_living(entity);
+        return record == nullptr ? nullptr : root_->find_row(*record, entity.index(), table);
+    }
+
+    // Entities ----------------------------------------------------------------------------------------------------------------------------
+
+    /// Brings `entity` to life with the (zeroed) components of `shape`. Its rows are then to be filled through `fresh_row`.
+    [[nodiscard]] Outcome create(Entity entity, ArchetypeShape& shape) noexcept {
+        if (entity.shard() != root_->shard) {
+            return Outcome::WrongShard;
+        }
+        const std::uint32_t index = entity.index();
+        EntityRecord* const record = root_->entities.writable(workspace_, index);
+        if (record == nullptr || !store_->entity_versions().cover(index)) {
+            return Outcome::OutOfMemory;
+        }
+        if (record->archetype != no_archetype || record->generation >= entity.generation()) {
+            return Outcome::AlreadyExists;
+        }
+        Archetype* const home = archetype(shape.id(), shape);
+        if (home == nullptr || !workspace_.undo().note(record, sizeof(EntityRecord)) || !append_row(*home, index)) {
+            return Outcome::OutOfMemory;
+        }
+        *record = {home->rows - 1, shape.id(), entity.generation()};
+        ++root_->entity_count;
+        return touch(index) && changes_.created(entity) ? Outcome::Done : Outcome::OutOfMemory;
+    }
+    [[nodiscard]] Outcome create(Entity entity) noexcept { return create(entity, *empty_); }
+
+    /// Ends an entity and everything it had.
+    [[nodiscard]] Outcome destroy(Entity entity) noexcept {
+        if (entity.shard() != root_->shard) {
+            return Outcome::WrongShard;
+        }
+        const std::uint32_t index = entity.index();
+        if (root_->entities.find_living(entity) == nullptr) {
+            return Outcome::Absent;
+        }
+        EntityRecord* const record = root_->entities.writable(workspace_, index);
+        if (record == nullptr) {
+            return Outcome::OutOfMemory;
+        }
+        Archetype* const home = archetype(record->archetype, *root_->archetype(record->archetype).shape);
+        if (home == nullptr || !touch(index) || !changes_.destroyed(entity) || !destroyed_.push(entity) ||
+            !remove_row(*home, record->row)) {
+            return Outcome::OutOfMemory;
+        }
+        bool removed = true;
+        root_->sparse_tables.for_each([&](std::uint32_t table, const Node& node) {
+            if (static_cast<const SparseTable&>(node).find(index) != nullptr) {
+                removed = removed && erase_sparse(static_cast<TableId>(table), index);
+            }
+        });
+        if (!removed || !workspace_.undo().note(record, sizeof(EntityRecord))) {
+            return Outcome::OutOfMemory;
+        }
+        record->archetype = no_archetype;
+        record->row = 0;
+        --root_->entity_count;
+        return Outcome::Done;
+    }
+
+    // Rows --------------------------------------------------------------------------------------------------------------------------------
+
+    /// Adds a row of `table`. `row` holds `Table::size` bytes as in memory.
+    [[nodiscard]] Outcome insert(Entity entity, TableId table, const std::byte* row) noexcept {
+        return put<false, true>(entity, table, row);
+    }
+    /// Replaces a row that is there.
+    [[nodiscard]] Outcome update(Entity entity, TableId table, const std::byte* row) noexcept {
+        return put<true, false>(entity, table, row);
+    }
+    /// Inserts or replaces.
+    [[nodiscard]] Outcome set(Entity entity, TableId table, const std::byte* row) noexcept { return put<true, true>(entity, table, row); }
+
+    /// Overwrites `bytes` bytes at `offset` of a row that is there.
+    [[nodiscard]] Outcome update_part(Entity entity, TableId table, std::uint32_t offset, std::uint32_t bytes,
+                                      const std::byte* value) noexcept {
+        if (entity.shard() != root_->shard) {
+            return Outcome::WrongShard;
+        }
+        const EntityRecord* const record = root_->entities.find_living(entity);
+        if (record == nullptr) {
+            return Outcome::NotFound;
+        }
+        bool refused = false;
+        std::byte* const place = writable_row(*record, entity.index(), table, refused);
+        if (place == nullptr) {
+            return refused ? Outcome::OutOfMemory : Outcome::NotFound;
+        }
+        return overwrite(entity.index(), table, place, store_->schema().table(table).size, offset, bytes, value);
+    }
+
+    /// Takes a row away.
+    [[nodiscard]] Outcome remove(Entity entity, TableId table) noexcept {
+        if (entity.shard() != root_->shard) {
+            return Outcome::WrongShard;
+        }
+        const std::uint32_t index = entity.index();
+        const EntityRecord* const record = root_->entities.find_living(entity);
+        const std::byte* const row = record == nullptr ? nullptr : root_->find_row(*record, index, table);
+        if (row == nullptr) {
+            return Outcome::Absent;
+        }
+        if (!touch(index) || !changes_.removed(index, table, row, store_->schema().table(table).size)) {
+            return Outcome::OutOfMemory;
+        }
+        const bool done =
+            store_->schema().table(table).storage == Storage::Sparse ? erase_sparse(table, index) : move_entity(index, table, nullptr);
+        return done ? Outcome::Done : Outcome::OutOfMemory;
+    }
+
+    // Bulk and recovery -------------------------------------------------------------------------------------------------------------------
+
+    /// The archetype for a sorted set of table components, made if needed. Null when memory is refused.
+    [[nodiscard]] Archetype* archetype_for(std::span<const TableId> tables) noexcept {
+        ArchetypeShape* const shape = store_->catalog().find_or_add(store_->schema(), tables);
+        return shape == nullptr ? nullptr : archetype(shape->id(), *shape);
+    }
+    [[nodiscard]] ArchetypeShape& empty_shape() noexcept { return *empty_; }
+    [[nodiscard]] ArchetypeShape* shape_with(ArchetypeShape& shape, TableId table) noexcept {
+        return store_->catalog().neighbour(store_->schema(), shape, table);
+    }
+
+    /// The page `page_number` of a column, made this batch's own. Null when memory is refused.
+    [[nodiscard]] Node* writable_page(Archetype& home, std::uint16_t column, std::uint32_t page_number) noexcept {
+        return home.column(column).writable(workspace_, page_number);
+    }
+    /// The archetype in this batch's own copy.
+    [[nodiscard]] Archetype* own_archetype(ArchetypeId id) noexcept { return archetype(id, *root_->archetype(id).shape); }
+
+    /// Counts `index` as changed by the running transaction. False when memory is refused.
+    [[nodiscard]] bool touch(std::uint32_t index) noexcept {
+        if (!touched_.reserve_more(1) || (discardable_ && !batch_touched_.reserve_more(touched_.size() + 1))) {
+            return false;
+        }
+        if (store_->entity_versions().touch(index)) {
+            static_cast<void>(touched_.push(index));
+        }
+        return true;
+    }
+
+    // Prefetching: the memory an operation will need, in three steps of growing depth. Hints only.
+    void prefetch_path(Entity entity) const noexcept { root_->entities.prefetch_path(entity.index()); }
+    void prefetch_record(Entity entity) const noexcept {
+        root_->entities.prefetch_record(entity.index());
+        store_->entity_versions().prefetch(entity.index());
+    }
+    void prefetch_row(Entity entity, TableId table) const noexcept {
+        const EntityRecord* const record = root_->find_living(entity);
+        if (record == nullptr) {
+            return;
+        }
+        const Archetype& home = root_->archetype(record->archetype);
+        const std::uint16_t column = home.shape->column_of(table);
+        if (column == ArchetypeShape::no_column) {
+            return;
+        }
+        const PageGeometry& geometry = home.shape->columns()[column].geometry;
+        if (geometry.stride == 0) {
+            return;
+        }
+        const Node* const page = home.column(column).at(geometry.page_of(record->row));
+        if (workspace_.owns(page)) {
+            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(record->row)) * geometry.stride);
+            return;
+        }
+        // It will be copied: the first lines start the hardware's own prefetching of the rest.
+        const auto* const bytes = reinterpret_cast<const std::byte*>(page);
+        for (std::size_t offset = 0; offset < 512; offset += 64) {
+            __builtin_prefetch(bytes + offset);
+        }
+    }
+
+private:
+    void remember_touched() noexcept {
+        const std::size_t before = batch_touched_.size();
+        if (batch_touched_.resize_for_overwrite(before + touched_.size())) { // `touch` has reserved it
+            std::copy(touched_.view().begin(), touched_.view().end(), batch_touched_.view().begin() + static_cast<std::ptrdiff_t>(before));
+        }
+    }
+
+    template <bool MayReplace, bool MayInsert>
+    Outcome put(Entity entity, TableId table, const std::byte* row) noexcept {
+        if (entity.shard() != root_->shard) {
+            return Outcome::WrongShard;
+        }
+        const std::uint32_t index = entity.index();
+        const EntityRecord* const record = root_->entities.find_living(entity);
+        if (record == nullptr) {
+            return Outcome::NotFound;
+        }
+        const Table& description = store_->schema().table(table);
+        if constexpr (MayReplace) {
+            bool refused = false;
+            std::byte* const place = writable_row(*record, index, table, refused);
+            if (place != nullptr) [[likely]] {
+                return overwrite(index, table, place, description.size, 0, description.size, row);
+            }
+            if (refused) {
+                return Outcome::OutOfMemory;
+            }
+            if constexpr (!MayInsert) {
+                return Outcome::NotFound;
+            }
+        } else if (root_->find_row(*record, index, table) != nullptr) {
+            return Outcome::AlreadyExists;
+        }
+        if (!touch(index) || !changes_.added(index, table)) {
+            return Outcome::OutOfMemory;
+        }
+        const bool done = description.storage == Storage::Sparse ? add_sparse(table, index, row) : move_entity(index, table, row);
+        return done ? Outcome::Done : Outcome::OutOfMemory;
+    }
+
+    /// The existing row, in a page of this batch. Null when there is none, or when memory is refused.
+    std::byte* writable_row(const EntityRecord& record, std::uint32_t index, TableId table, bool& refused) noexcept {
+        const Archetype& current = root_->archetype(record.archetype);
+        const std::uint16_t column = current.shape->column_of(table);
+        if (column != ArchetypeShape::no_column) [[likely]] {
+            Archetype* const home = archetype(record.archetype, *current.shape);
+            if (home == nullptr) {
+                refused = true;
+                return nullptr;
+            }
+            const PageGeometry& geometry = home->shape->columns()[column].geometry;
+            if (geometry.stride == 0) {
+                return reinterpret_cast<std::byte*>(home);
+            }
+            Node* const page = home->column(column).writable(workspace_, geometry.page_of(record.row));
+            refused = page == nullptr;
+            return refused ? nullptr : page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(record.row)) * geometry.stride;
+        }
+        const SparseTable* const found = root_->sparse(table);
+        if (found == nullptr || found->find(index) == nullptr) {
+            return nullptr;
+        }
+        SparseTable* const rows = sparse(table);
+        auto* const block =
+            rows == nullptr ? nullptr : static_cast<SparseBlock*>(rows->blocks.writable(workspace_, index >> SparseBlock::shift));
+        refused = block == nullptr;
+        return refused ? nullptr : block->row(index, rows->stride);
+    }
+
+    Outcome overwrite(std::uint32_t index, TableId table, std::byte* place, std::uint32_t row_bytes, std::uint32_t offset,
+                      std::uint32_t bytes, const std::byte* value) noexcept {
+        if (!touch(index) || !changes_.changed(index, table, place, row_bytes)) {
+            return Outcome::OutOfMemory;
+        }
+        if (bytes == 0) {
+            return Outcome::Done; // a tag: `value` may be null
+        }
+        if (!workspace_.undo().note(place + offset, bytes)) {
+            return Outcome::OutOfMemory;
+        }
+        std::memcpy(place + offset, value, bytes);
+        return Outcome::Done;
+    }
+
+    IndexList touched_;
+    IndexList batch_touched_;
+    GrowArray<Entity> destroyed_;
+    std::size_t destroyed_before_ = 0;
+    bool discardable_ = false;
+    Changes changes_;
+    ArchetypeShape* empty_ = nullptr;
+    std::uint64_t entity_count_before_ = 0;
+};
+
+} // namespace ecsdb::storage

@@ -1,0 +1,134 @@
+/// @file
+/// Runs the operations of a command transaction against the version under construction, and says in words why one failed.
+#pragma once
+
+#include "ecsdb/core/error.hpp"
+#include "ecsdb/storage/write_buffer.hpp"
+#include "ecsdb/transaction/command.hpp"
+
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ecsdb::transaction {
+
+/// The first operation of a transaction that failed, if any.
+struct OperationFailure {
+    storage::Outcome outcome = storage::Outcome::Done;
+    const Operation* operation = nullptr;
+};
+
+[[nodiscard]] constexpr bool failed(storage::Outcome outcome) noexcept {
+    return outcome != storage::Outcome::Done && outcome != storage::Outcome::Absent;
+}
+
+/// Says in words what could not be done.
+[[nodiscard]] inline Error describe_failure(const Schema& schema, OperationKind kind, Entity entity, TableId table,
+                                            storage::Outcome outcome) {
+    using storage::Outcome;
+    constexpr std::string_view verbs[] = {"create", "destroy", "insert", "update", "set", "remove", "update a field of"};
+    const bool whole_entity = kind == OperationKind::Create || kind == OperationKind::Destroy;
+    std::string what{verbs[static_cast<std::size_t>(kind)]};
+    if (!whole_entity) {
+        what += " `" + schema.table(table).name + "` of";
+    }
+    what += " entity " + std::to_string(entity.index()) + " (generation " + std::to_string(entity.generation()) + ")";
+    switch (outcome) {
+    case Outcome::NotFound:
+        return Error{ErrorCode::NotFound, what + ": the entity is not alive, or has no such row"};
+    case Outcome::AlreadyExists:
+        return Error{ErrorCode::AlreadyExists, what + (whole_entity ? ": the id is or was in use" : ": the row is already there")};
+    case Outcome::WrongShard:
+        return Error{ErrorCode::WrongShard, what + ": the id was made by the database of shard " + std::to_string(entity.shard())};
+    case Outcome::OutOfMemory:
+        return Error{ErrorCode::OutOfMemory, what + ": no memory for the pages it touches"};
+    case Outcome::Done:
+    case Outcome::Absent:
+        break;
+    }
+    return Error{ErrorCode::InvalidArgument, what};
+}
+
+namespace detail {
+
+/// Creates an entity together with the table components inserted right after it, so that it is born in its final archetype. Leaves
+/// `operations` at the last operation it has done.
+inline storage::Outcome create_with_components(storage::WriteBuffer& state, OperationRange& operations) noexcept {
+    const Operation& create = operations.current();
+    const Schema& schema = state.store().schema();
+    storage::ArchetypeShape* shape = &state.empty_shape();
+    OperationRange last = operations;
+    OperationRange ahead = operations;
+    for (ahead.advance(); !ahead.done(); ahead.advance()) {
+        const Operation& next = ahead.current();
+        const bool adds = next.entity == create.entity && (next.kind == OperationKind::Insert || next.kind == OperationKind::Set) &&
+                          schema.table(next.table).storage == Storage::Table && !shape->has(next.table);
+        if (!adds) {
+            break;
+        }
+        shape = state.shape_with(*shape, next.table);
+        if (shape == nullptr) {
+            return storage::Outcome::OutOfMemory;
+        }
+        last = ahead;
+    }
+    const storage::Outcome outcome = state.create(create.entity, *shape);
+    if (outcome != storage::Outcome::Done) {
+        return outcome;
+    }
+    storage::Archetype& home = *state.own_archetype(shape->id());
+    const std::uint32_t row = home.rows - 1;
+    while (&operations.current() != &last.current()) {
+        operations.advance();
+        const Operation& insert = operations.current();
+        if (insert.bytes != 0) {
+            std::memcpy(state.fresh_row(home, shape->column_of(insert.table), row), insert.payload(), insert.bytes);
+        }
+        if (!state.changes().added(create.entity.index(), insert.table)) {
+            return storage::Outcome::OutOfMemory;
+        }
+    }
+    return outcome;
+}
+
+} // namespace detail
+
+/// Runs one operation; a `Create` takes the inserts that follow it along. Leaves `operations` at the last operation done.
+[[nodiscard]] inline storage::Outcome apply_operation(storage::WriteBuffer& state, OperationRange& operations) noexcept {
+    const Operation& operation = operations.current();
+    switch (operation.kind) {
+    case OperationKind::Create:
+        return detail::create_with_components(state, operations);
+    case OperationKind::Destroy:
+        return state.destroy(operation.entity);
+    case OperationKind::Insert:
+        return state.insert(operation.entity, operation.table, operation.payload());
+    case OperationKind::Update:
+        return state.update(operation.entity, operation.table, operation.payload());
+    case OperationKind::Set:
+        return state.set(operation.entity, operation.table, operation.payload());
+    case OperationKind::Remove:
+        return state.remove(operation.entity, operation.table);
+    case OperationKind::UpdatePart: {
+        std::uint32_t offset = 0;
+        std::memcpy(&offset, operation.payload(), sizeof(offset));
+        return state.update_part(operation.entity, operation.table, offset, operation.bytes - static_cast<std::uint32_t>(sizeof(offset)),
+                                 operation.payload() + sizeof(offset));
+    }
+    }
+    return storage::Outcome::NotFound;
+}
+
+/// Runs all operations up to the first that fails.
+[[nodiscard]] inline OperationFailure apply_operations(storage::WriteBuffer& state, std::span<const std::byte> bytes) noexcept {
+    for (OperationRange operations{bytes}; !operations.done(); operations.advance()) {
+        const Operation& operation = operations.current();
+        if (const storage::Outcome outcome = apply_operation(state, operations); failed(outcome)) [[unlikely]] {
+            return {outcome, &operation};
+        }
+    }
+    return {};
+}
+
+} // namespace ecsdb::transaction

@@ -1,0 +1,411 @@
+/// @file
+/// The commit path as a whole: producers, queue, ids, and the thread that drives the writer.
+#pragma once
+
+#include "ecsdb/core/process.hpp"
+#include "ecsdb/transaction/column_update.hpp"
+#include "ecsdb/transaction/writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace ecsdb::transaction {
+
+/// What bounds the queue.
+struct PipelineOptions {
+    std::uint64_t queue_transactions = 65536;            ///< Not yet applied, per producer; beyond it, submitting fails or waits.
+    std::uint64_t submit_timeout_ns = 10'000'000'000ULL; ///< How long `submit` waits for room.
+    bool own_thread = true;                              ///< False: the caller steps the writer (tests, tools, single-threaded hosts).
+};
+
+/// Joins producers to the writer. `submit_*` and `wait` may be called from any thread; everything else says so.
+class Pipeline {
+public:
+    Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
+        : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
+          serial_{clock.monotonic_ns() ^ reinterpret_cast<std::uintptr_t>(this)} {}
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+    /// Runs what is queued, then stops. In a forked child it touches nothing.
+    ~Pipeline() {
+        if (fork_guard_.in_child()) {
+            static_cast<void>(thread_.release()); // NOLINT: the thread exists in the parent only
+            return;
+        }
+        stop();
+        for (UpdateScratch* scratch = scratches_.load(std::memory_order_acquire); scratch != nullptr;) {
+            UpdateScratch* const next = scratch->next;
+            scratch->~UpdateScratch();
+            store_->allocator().deallocate(scratch, sizeof(UpdateScratch), alignof(UpdateScratch));
+            scratch = next;
+        }
+        for (const std::unique_ptr<Ring>& ring : rings_) {
+            store_->allocator().deallocate(ring->memory, ProducerState::ring_bytes, 64);
+        }
+    }
+
+    [[nodiscard]] storage::Store& store() noexcept { return *store_; }
+    [[nodiscard]] Clock& clock() noexcept { return *clock_; }
+    [[nodiscard]] EntityIds& ids() noexcept { return ids_; }
+    [[nodiscard]] Writer& writer() noexcept { return writer_; }
+    [[nodiscard]] const ForkGuard& fork_guard() const noexcept { return fork_guard_; }
+    [[nodiscard]] const PipelineOptions& options() const noexcept { return options_; }
+
+    /// Starts the writer's thread. Once, before the first submission is waited for.
+    void start() {
+        if (options_.own_thread) {
+            thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
+        }
+    }
+    /// Runs everything queued so far and ends the thread. Idempotent; nothing may be submitted afterwards.
+    void stop() {
+        if (thread_ != nullptr) {
+            thread_->request_stop();
+            queue_.poke();
+            thread_.reset();
+        }
+        while (writer_.step() != 0) {
+        }
+    }
+
+    /// The calling thread's own producer; null when memory is refused. Cost: one comparison after the first call.
+    [[nodiscard]] ProducerState* this_thread_producer() noexcept {
+        struct Known {
+            std::uint64_t pipeline;
+            ProducerState* producer;
+        };
+        static thread_local std::array<Known, 4> known{};
+        Known& entry = known[serial_ % known.size()];
+        if (entry.pipeline != serial_) [[unlikely]] {
+            ProducerState* const producer = producer_of(&known);
+            if (producer == nullptr) {
+                return nullptr;
+            }
+            entry = {serial_, producer};
+        }
+        return entry.producer;
+    }
+
+    /// A producer that travels with a job instead of a thread; give it back with `release_producer`.
+    [[nodiscard]] ProducerState* make_producer() noexcept {
+        const std::lock_guard lock{mutex_};
+        if (!idle_.empty()) {
+            ProducerState* const producer = idle_.back();
+            idle_.pop_back();
+            return producer;
+        }
+        return add_producer();
+    }
+    void release_producer(ProducerState* producer) noexcept {
+        producer->give_back_ids();
+        const std::lock_guard lock{mutex_};
+        idle_.push_back(producer);
+    }
+
+    /// Queues a task, waiting for room if need be. On failure the task was not taken.
+    [[nodiscard]] Result<std::uint64_t> submit_task(ProducerState& producer, Task& task, std::uint8_t flags) noexcept {
+        auto header = start(producer, sizeof(Task*), options_.submit_timeout_ns);
+        if (!header) {
+            return std::move(header).error();
+        }
+        Task* const pointer = &task;
+        std::memcpy(*header + 1, &pointer, sizeof(pointer));
+        (*header)->form = Form::Task;
+        (*header)->flags = flags;
+        return enqueue(producer, *header);
+    }
+
+    /// Queues the operations in `buffer` and takes the buffer. `deadline_ns` is a monotonic time, 0 for none; `wait_ns` bounds the wait for
+    /// room in the queue. On failure the buffer is the producer's again and nothing was queued.
+    [[nodiscard]] Result<std::uint64_t> submit_buffer(ProducerState& producer, CommandBuffer* buffer, std::uint64_t deadline_ns,
+                                                      std::uint64_t wait_ns, std::uint8_t flags) noexcept {
+        const std::size_t prefix = deadline_ns == 0 ? 0 : sizeof(deadline_ns);
+        const bool in_ring = buffer->bytes().size() + prefix <= ProducerState::largest_in_ring;
+        const std::size_t body = in_ring ? buffer->bytes().size() : sizeof(buffer);
+        auto header = start(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
+        if (!header) {
+            producer.give_buffer(buffer);
+            return std::move(header).error();
+        }
+        auto* place = reinterpret_cast<std::byte*>(*header + 1);
+        if (prefix != 0) {
+            std::memcpy(place, &deadline_ns, sizeof(deadline_ns));
+            place += prefix;
+            flags |= CommandHeader::has_deadline;
+        }
+        (*header)->form = in_ring ? Form::Operations : Form::Buffer;
+        (*header)->flags = flags;
+        if (in_ring) {
+            if (body != 0) {
+                std::memcpy(place, buffer->bytes().data(), body);
+            }
+            producer.give_buffer(buffer);
+        } else {
+            std::memcpy(place, &buffer, sizeof(buffer));
+        }
+        return enqueue(producer, *header);
+    }
+
+    /// Queues a transaction of one operation, straight into the ring.
+    [[nodiscard]] Result<std::uint64_t> submit_one(ProducerState& producer, OperationKind kind, Entity entity, TableId table,
+                                                   const std::byte* payload, std::uint32_t bytes, std::uint64_t wait_ns,
+                                                   std::uint8_t flags) noexcept {
+        if (fork_guard_.in_child()) [[unlikely]] {
+            return forked();
+        }
+        const std::size_t body = sizeof(Operation) + Operation::padded(bytes);
+        if (body > ProducerState::largest_in_ring) {
+            CommandBuffer* const buffer = producer.take_buffer();
+            if (buffer == nullptr || !buffer->append(kind, entity, table, payload, bytes)) {
+                return Error{ErrorCode::OutOfMemory, "no memory to build the transaction"};
+            }
+            return submit_buffer(producer, buffer, 0, wait_ns, flags);
+        }
+        CommandHeader* header = producer.start_command(static_cast<std::uint32_t>(body));
+        if (header == nullptr) [[unlikely]] {
+            auto waited = start(producer, static_cast<std::uint32_t>(body), wait_ns);
+            if (!waited) {
+                return std::move(waited).error();
+            }
+            header = *waited;
+        }
+        header->form = Form::Operations;
+        header->flags = flags;
+        write_operation(reinterpret_cast<std::byte*>(header + 1), kind, entity, table, payload, bytes);
+        return enqueue(producer, header);
+    }
+
+    /// Reserves one id on behalf of `producer`. Errors: `OutOfMemory` when all 2^32 indices are in use; whatever the log says when the mark
+    /// of reserved indices cannot be raised.
+    [[nodiscard]] Result<Entity> reserve(ProducerState& producer) noexcept {
+        if (const Entity entity = producer.reserve(); !entity.is_null()) [[likely]] {
+            return entity;
+        }
+        return reserve_slowly(producer);
+    }
+
+    /// Reserves `count` ids with consecutive indices.
+    [[nodiscard]] Result<Entity> reserve_consecutive(ProducerState& producer, std::uint32_t count) noexcept {
+        for (;;) {
+            if (const std::uint64_t first = ids_.take_fresh(count); first != EntityIds::none) {
+                return Entity{static_cast<std::uint32_t>(first), 1, ids_.shard()};
+            }
+            if (auto raised = raise_mark(producer, count); !raised) {
+                return std::move(raised).error();
+            }
+        }
+    }
+
+    /// Waits until command `sequence` of `producer` is published, or has failed: then says why.
+    [[nodiscard]] Result<void> wait(ProducerState& producer, std::uint64_t sequence, std::uint64_t timeout_ns) noexcept {
+        if (!producer.is_done(sequence)) {
+            if (writer_.is_this_thread()) {
+                return Error{ErrorCode::WouldDeadlock, "waiting for a transaction on the writer's own thread would wait for ever"};
+            }
+            if (fork_guard_.in_child()) {
+                return forked();
+            }
+            if (!options_.own_thread) {
+                while (!producer.is_done(sequence) && writer_.step() != 0) {
+                }
+            }
+            if (!producer.wait_done(*clock_, sequence, timeout_ns)) {
+                return Error{ErrorCode::Timeout, "the transaction was not applied within the time given to wait; it may still be"};
+            }
+        }
+        if (std::optional<Error> error = producer.take_failure(sequence)) {
+            return std::move(*error);
+        }
+        return {};
+    }
+
+    /// Working memory for a column update; null when memory is refused. Give it back. Any thread.
+    [[nodiscard]] UpdateScratch* take_scratch() noexcept {
+        // The whole stack is taken and the rest put back, so that there is no ABA.
+        UpdateScratch* const scratch = scratches_.exchange(nullptr, std::memory_order_acquire);
+        if (scratch == nullptr) {
+            void* const memory = store_->allocator().allocate(sizeof(UpdateScratch), alignof(UpdateScratch));
+            return memory == nullptr ? nullptr : ::new (memory) UpdateScratch{store_->allocator()};
+        }
+        if (UpdateScratch* const rest = std::exchange(scratch->next, nullptr); rest != nullptr) {
+            push_scratches(rest);
+        }
+        return scratch;
+    }
+    void give_scratch(UpdateScratch* scratch) noexcept { push_scratches(scratch); }
+
+    [[nodiscard]] static Error forked() {
+        return Error{ErrorCode::Forked, "this database handle was made by the parent process; open the database anew after fork()"};
+    }
+
+private:
+    void push_scratches(UpdateScratch* chain) noexcept {
+        UpdateScratch* last = chain;
+        while (last->next != nullptr) {
+            last = last->next;
+        }
+        UpdateScratch* expected = scratches_.load(std::memory_order_relaxed);
+        do {
+            last->next = expected;
+        } while (!scratches_.compare_exchange_weak(expected, chain, std::memory_order_release, std::memory_order_relaxed));
+    }
+
+    struct Ring {
+        std::byte* memory;
+        std::unique_ptr<ProducerState> producer;
+    };
+
+    [[nodiscard]] Result<std::uint64_t> enqueue(ProducerState& producer, CommandHeader* header) noexcept {
+        bool queued = false;
+        const std::uint64_t sequence = producer.submit(header, queued);
+        if (!queued) [[unlikely]] {
+            return Error{ErrorCode::OutOfMemory, "no memory for another item in the queue"};
+        }
+        return sequence;
+    }
+
+    /// Waits for room in the ring and the queue.
+    ECSDB_NOINLINE Result<CommandHeader*> start(ProducerState& producer, std::uint32_t bytes, std::uint64_t wait_ns) noexcept {
+        if (fork_guard_.in_child()) {
+            return forked();
+        }
+        const std::uint64_t begun = clock_->monotonic_ns();
+        for (;;) {
+            if (CommandHeader* const header = producer.start_command(bytes); header != nullptr) {
+                return header;
+            }
+            const std::uint64_t waited = clock_->monotonic_ns() - begun;
+            if (waited >= wait_ns || writer_.is_this_thread()) {
+                return Error{ErrorCode::QueueFull, "the queue to the writer is full: " + std::to_string(options_.queue_transactions) +
+                                                       " transactions or " + std::to_string(ProducerState::ring_bytes) +
+                                                       " bytes are waiting"};
+            }
+            if (!options_.own_thread) {
+                writer_.step();
+                continue;
+            }
+            producer.wait_room(*clock_, wait_ns - waited);
+        }
+    }
+
+    /// Asks the writer to raise the mark of indices that may be handed out.
+    class RaiseMark final : public Task {
+    public:
+        RaiseMark(Writer& writer, std::uint64_t mark) noexcept : writer_{&writer}, mark_{mark} {}
+        [[nodiscard]] Result<void> run(storage::WriteBuffer&) noexcept override { return writer_->raise_index_mark(mark_); }
+        [[nodiscard]] bool is_transaction() const noexcept override { return false; }
+
+    private:
+        Writer* writer_;
+        std::uint64_t mark_;
+    };
+
+    ECSDB_NOINLINE Result<Entity> reserve_slowly(ProducerState& producer) noexcept {
+        for (;;) {
+            if (auto raised = raise_mark(producer, EntityIds::block_size); !raised) {
+                return std::move(raised).error();
+            }
+            if (const Entity entity = producer.reserve(); !entity.is_null()) {
+                return entity;
+            }
+        }
+    }
+
+    Result<void> raise_mark(ProducerState& producer, std::uint32_t count) noexcept {
+        constexpr std::uint64_t all_indices = std::uint64_t{1} << 32U;
+        constexpr std::uint64_t stride = 65536;
+        const std::uint64_t wanted = ids_.wanted_mark(count);
+        if (wanted > all_indices) {
+            return Error{ErrorCode::OutOfMemory, "all 2^32 entity indices are in use"};
+        }
+        const std::uint64_t mark = std::min(all_indices, wanted + stride);
+        if (writer_.is_this_thread()) {
+            return writer_.raise_index_mark(mark);
+        }
+        RaiseMark task{writer_, mark};
+        auto sequence = submit_task(producer, task, CommandHeader::wants_error);
+        if (!sequence) {
+            return std::move(sequence).error();
+        }
+        return wait(producer, *sequence, no_timeout);
+    }
+
+    ECSDB_NOINLINE ProducerState* producer_of(const void* thread) noexcept {
+        const std::lock_guard lock{mutex_};
+        ProducerState*& producer = by_thread_[thread];
+        if (producer == nullptr) {
+            producer = add_producer();
+        }
+        return producer;
+    }
+
+    ProducerState* add_producer() noexcept {
+        auto* const memory = static_cast<std::byte*>(store_->allocator().allocate(ProducerState::ring_bytes, 64));
+        if (memory == nullptr) {
+            return nullptr;
+        }
+        auto producer = std::make_unique<ProducerState>(queue_, store_->allocator(), ids_, memory, options_.queue_transactions);
+        rings_.push_back(std::make_unique<Ring>(Ring{memory, std::move(producer)}));
+        return rings_.back()->producer.get();
+    }
+
+    /// The writer's thread: runs batches; idle, it spins, then gives way, then reclaims and sleeps.
+    void drive(const std::stop_token& stop) noexcept {
+        writer_.set_driver(true);
+        std::uint64_t idle_since = 0;
+        int spins = 0;
+        for (;;) {
+            if (writer_.step() != 0) {
+                spins = 0;
+                idle_since = 0;
+                continue;
+            }
+            if (stop.stop_requested()) {
+                break;
+            }
+            if (++spins < 256) {
+                cpu_pause();
+                continue;
+            }
+            const std::uint64_t now = clock_->monotonic_ns();
+            idle_since = idle_since == 0 ? now : idle_since;
+            if (now - idle_since < awake_ns) {
+                std::this_thread::yield();
+                continue;
+            }
+            // Views may go while nothing is written: look again now and then until nothing is held for them.
+            const bool holding = writer_.reclaim();
+            queue_.sleep(holding ? 10'000'000 : 1'000'000'000);
+            spins = 0;
+            idle_since = 0;
+        }
+        writer_.set_driver(false);
+    }
+
+    static constexpr std::uint64_t awake_ns = 200'000;
+
+    storage::Store* store_;
+    Clock* clock_;
+    PipelineOptions options_;
+    ForkGuard fork_guard_;
+    CommandQueue queue_;
+    EntityIds ids_;
+    Writer writer_;
+    std::uint64_t serial_;
+    std::mutex mutex_; // producers come and go rarely
+    std::vector<std::unique_ptr<Ring>> rings_;
+    std::vector<ProducerState*> idle_;
+    std::unordered_map<const void*, ProducerState*> by_thread_;
+    std::atomic<UpdateScratch*> scratches_{nullptr};
+    std::unique_ptr<std::jthread> thread_;
+};
+
+} // namespace ecsdb::transaction

@@ -1,0 +1,327 @@
+/// @file
+/// A producer's side of the queue: the ring its commands lie in, the ids it may use, and how far the writer has got with them.
+#pragma once
+
+#include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/error.hpp"
+#include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/detail/vendor_concurrentqueue.hpp"
+#include "ecsdb/transaction/command.hpp"
+#include "ecsdb/transaction/entity_ids.hpp"
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+namespace ecsdb::transaction {
+
+/// The one queue to the one writer (design D12), and how its consumer sleeps.
+class CommandQueue {
+public:
+    using Items = moodycamel::ConcurrentQueue<CommandHeader*>;
+
+    CommandQueue() : consumer_{items_} {}
+
+    [[nodiscard]] Items& items() noexcept { return items_; }
+
+    /// Producer side: wakes the writer if it sleeps. Call after enqueueing.
+    void poke() noexcept {
+        // Orders the enqueue before the look at `sleeping_`; pairs with the fence in `sleep`: one of the two sees the other.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (sleeping_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+            sleeping_.store(0, std::memory_order_relaxed);
+            futex_wake(sleeping_, 1);
+        }
+    }
+
+    /// Writer side: up to `most` commands.
+    [[nodiscard]] std::size_t take(CommandHeader** commands, std::size_t most) noexcept {
+        return items_.try_dequeue_bulk(consumer_, commands, most);
+    }
+
+    /// Writer side: sleeps until poked, at most `timeout_ns`, unless a command has come meanwhile.
+    void sleep(std::uint64_t timeout_ns) noexcept {
+        sleeping_.store(1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (items_.size_approx() == 0) {
+            futex_wait(sleeping_, 1, timeout_ns);
+        }
+        sleeping_.store(0, std::memory_order_relaxed);
+    }
+
+private:
+    Items items_;
+    moodycamel::ConsumerToken consumer_;
+    alignas(64) std::atomic<std::uint32_t> sleeping_{0};
+};
+
+/// Waits for something another thread will make true: spinning briefly, then giving way, then asleep (design D8: without the middle phase,
+/// waiter and writer fight for one core). `changed` is bumped and woken by the other side when `waiters` says that somebody sleeps.
+class WakeUp {
+public:
+    /// Any thread: returns true as soon as `condition()` holds, false after `timeout_ns`.
+    template <typename Condition>
+    bool wait(Clock& clock, std::uint64_t timeout_ns, Condition&& condition) noexcept {
+        for (int i = 0; i < 64; ++i) {
+            if (condition()) {
+                return true;
+            }
+            cpu_pause();
+        }
+        const std::uint64_t start = clock.monotonic_ns();
+        for (;;) {
+            if (condition()) {
+                return true;
+            }
+            const std::uint64_t waited = clock.monotonic_ns() - start;
+            if (waited >= timeout_ns) {
+                return false;
+            }
+            if (waited < spin_ns) {
+                cpu_pause();
+            } else if (waited < spin_ns + yield_ns) {
+                std::this_thread::yield();
+            } else {
+                waiters_.fetch_add(1, std::memory_order_seq_cst);
+                const std::uint32_t seen = changed_.load(std::memory_order_acquire);
+                if (!condition()) {
+                    // A simulated clock does not tick while we sleep, so look at it now and then.
+                    futex_wait(changed_, seen, std::min<std::uint64_t>(timeout_ns - waited, 50'000'000));
+                }
+                waiters_.fetch_sub(1, std::memory_order_relaxed);
+            }
+        }
+    }
+
+    /// The other side, after making the condition true with a seq_cst store: wakes whoever sleeps. Cost: one load when nobody does.
+    void notify() noexcept {
+        if (waiters_.load(std::memory_order_seq_cst) != 0) {
+            changed_.fetch_add(1, std::memory_order_release);
+            futex_wake(changed_, 0x7FFFFFFF);
+        }
+    }
+
+private:
+    static constexpr std::uint64_t spin_ns = 1'000;
+    static constexpr std::uint64_t yield_ns = 30'000;
+    std::atomic<std::uint32_t> changed_{0};
+    std::atomic<std::uint32_t> waiters_{0};
+};
+
+/// What one producer owns. One thread at a time uses the producer's side; the writer uses its own; tickets may be waited for by any thread.
+class ProducerState {
+public:
+    static constexpr std::uint32_t ring_bytes = 1U << 18U;
+    static constexpr std::uint32_t largest_in_ring = 1U << 12U;
+
+    /// `ring` is `ring_bytes` of 8-byte aligned memory that outlives the producer.
+    ProducerState(CommandQueue& queue, Allocator& allocator, EntityIds& ids, std::byte* ring, std::uint64_t queue_limit)
+        : queue_{&queue}, allocator_{&allocator}, ids_source_{&ids}, ring_{ring}, queue_limit_{queue_limit}, token_{queue.items()} {}
+    ProducerState(const ProducerState&) = delete;
+    ProducerState& operator=(const ProducerState&) = delete;
+    ~ProducerState() {
+        collect_returned();
+        while (free_buffers_ != nullptr) {
+            CommandBuffer* const buffer = std::exchange(free_buffers_, free_buffers_->next);
+            buffer->~CommandBuffer();
+            allocator_->deallocate(buffer, sizeof(CommandBuffer), alignof(CommandBuffer));
+        }
+    }
+
+    // The producer's thread
+    // -----------------------------------------------------------------------------------------------------------------
+
+    /// Room for a command whose operations take `bytes` (at most `largest_in_ring`), or null when the ring or the queue is full.
+    [[nodiscard]] CommandHeader* start_command(std::uint32_t bytes) noexcept {
+        const std::uint32_t whole = static_cast<std::uint32_t>(sizeof(CommandHeader)) + bytes;
+        std::uint64_t start = head_;
+        if ((start & (ring_bytes - 1U)) + whole > ring_bytes) {
+            start = (start + ring_bytes) & ~std::uint64_t{ring_bytes - 1U}; // never split: go on at the ring's beginning
+        }
+        if (start + whole - consumed_seen_ > ring_bytes || submitted_ - done_seen_ >= queue_limit_) [[unlikely]] {
+            // Acquire: the writer's last reads of the ring happen before we write there again.
+            consumed_seen_ =
+                head_ - static_cast<std::uint32_t>(static_cast<std::uint32_t>(head_) - consumed_.load(std::memory_order_acquire));
+            done_seen_ = done_.load(std::memory_order_acquire);
+            if (start + whole - consumed_seen_ > ring_bytes || submitted_ - done_seen_ >= queue_limit_) {
+                return nullptr;
+            }
+        }
+        auto* const header = reinterpret_cast<CommandHeader*>(ring_ + (start & (ring_bytes - 1U)));
+        header->producer = this;
+        header->bytes = static_cast<std::uint16_t>(bytes);
+        header->flags = 0;
+        head_ = start + whole;
+        header->ring_end = static_cast<std::uint32_t>(head_);
+        return header;
+    }
+
+    /// Hands the started command to the writer; its sequence number, for a ticket. False in `queued` when the queue's own memory was
+    /// refused.
+    std::uint64_t submit(CommandHeader* header, bool& queued) noexcept {
+        queued = queue_->items().enqueue(token_, header);
+        if (!queued) {
+            head_ -= sizeof(CommandHeader) + header->bytes;
+            return submitted_;
+        }
+        queue_->poke();
+        return ++submitted_;
+    }
+
+    /// A reserved id, or null when the ids of this block are used up and no more may be had right now.
+    [[nodiscard]] Entity reserve() noexcept {
+        if (id_next_ == id_end_) [[unlikely]] {
+            id_end_ = ids_source_->take_block(ids_);
+            id_next_ = 0;
+            if (id_end_ == 0) {
+                return {};
+            }
+        }
+        return ids_[id_next_++];
+    }
+    void give_back_ids() noexcept {
+        ids_source_->give_back(ids_.data() + id_next_, id_end_ - id_next_);
+        id_next_ = id_end_ = 0;
+    }
+
+    /// An empty buffer to build a transaction in; null when memory is refused.
+    [[nodiscard]] CommandBuffer* take_buffer() noexcept {
+        if (free_buffers_ == nullptr) {
+            collect_returned();
+        }
+        if (free_buffers_ != nullptr) {
+            return std::exchange(free_buffers_, free_buffers_->next);
+        }
+        void* const memory = allocator_->allocate(sizeof(CommandBuffer), alignof(CommandBuffer));
+        return memory == nullptr ? nullptr : ::new (memory) CommandBuffer{*allocator_};
+    }
+    void give_buffer(CommandBuffer* buffer) noexcept {
+        buffer->clear();
+        buffer->next = std::exchange(free_buffers_, buffer);
+    }
+
+    [[nodiscard]] CommandQueue& queue() noexcept { return *queue_; }
+    [[nodiscard]] std::uint64_t submitted() const noexcept { return submitted_; }
+
+    // The writer
+    // ----------------------------------------------------------------------------------------------------------------------------
+
+    /// Counts a command as run; its sequence number.
+    std::uint64_t next_run() noexcept { return ++run_; }
+    void note_ring_end(std::uint32_t ring_end) noexcept { run_ring_end_ = ring_end; }
+    /// A large transaction's buffer goes home. Release pairs with the acquire in `collect_returned`.
+    void return_buffer(CommandBuffer* buffer) noexcept {
+        CommandBuffer* expected = returned_.load(std::memory_order_relaxed);
+        do {
+            buffer->next = expected;
+        } while (!returned_.compare_exchange_weak(expected, buffer, std::memory_order_release, std::memory_order_relaxed));
+    }
+    /// Keeps the reason command `sequence` failed for whoever holds its ticket.
+    void note_failure(std::uint64_t sequence, Error error) noexcept { note_failures(sequence, sequence, std::move(error)); }
+    /// Every command run since the last announcement fails for `reason`: their batch could not be published.
+    void fail_batch(const Error& reason) noexcept { note_failures(done_.load(std::memory_order_relaxed) + 1, run_, reason.clone()); }
+    /// Everything run so far is published (or has failed): tells the waiting. Seq_cst: see `WakeUp::notify`.
+    void announce() noexcept {
+        consumed_.store(run_ring_end_, std::memory_order_release);
+        done_.store(run_, std::memory_order_seq_cst);
+        wake_up_.notify();
+    }
+    ProducerState* next_in_batch = nullptr;
+    bool in_batch = false;
+
+    // Any thread
+    // ----------------------------------------------------------------------------------------------------------------------------
+
+    [[nodiscard]] bool is_done(std::uint64_t sequence) const noexcept { return done_.load(std::memory_order_acquire) >= sequence; }
+    bool wait_done(Clock& clock, std::uint64_t sequence, std::uint64_t timeout_ns) noexcept {
+        return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) >= sequence; });
+    }
+    bool wait_room(Clock& clock, std::uint64_t timeout_ns) noexcept {
+        const std::uint64_t before = done_.load(std::memory_order_seq_cst);
+        return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) != before || before == submitted_; });
+    }
+    /// Why a finished command failed, or success. Each failure is told once.
+    [[nodiscard]] std::optional<Error> take_failure(std::uint64_t sequence) noexcept {
+        if (failure_count_.load(std::memory_order_relaxed) == 0) {
+            return std::nullopt;
+        }
+        const std::lock_guard lock{failures_mutex_};
+        for (auto failure = failures_.begin(); failure != failures_.end(); ++failure) {
+            if (failure->first <= sequence && sequence <= failure->last) {
+                std::optional<Error> error{failure->error.clone()};
+                if (failure->first == failure->last) {
+                    failures_.erase(failure);
+                    failure_count_.fetch_sub(1, std::memory_order_relaxed);
+                }
+                return error;
+            }
+        }
+        if (sequence <= forgotten_) {
+            return Error{ErrorCode::OutcomeUnknown, "the outcome of this transaction was kept through 65536 later failures and is gone"};
+        }
+        return std::nullopt;
+    }
+
+private:
+    static constexpr std::size_t most_failures = 65536;
+
+    struct Failure {
+        std::uint64_t first;
+        std::uint64_t last;
+        Error error;
+    };
+
+    void note_failures(std::uint64_t first, std::uint64_t last, Error error) noexcept {
+        const std::lock_guard lock{failures_mutex_};
+        if (failures_.size() == most_failures) {
+            forgotten_ = failures_.front().last;
+            failures_.pop_front();
+        }
+        failures_.push_back({first, last, std::move(error)});
+        failure_count_.fetch_add(1, std::memory_order_relaxed);
+    }
+
+    void collect_returned() noexcept {
+        CommandBuffer* buffer = returned_.exchange(nullptr, std::memory_order_acquire);
+        while (buffer != nullptr) {
+            CommandBuffer* const next = buffer->next;
+            give_buffer(buffer);
+            buffer = next;
+        }
+    }
+
+    CommandQueue* queue_;
+    Allocator* allocator_;
+    EntityIds* ids_source_;
+    std::byte* ring_;
+    std::uint64_t queue_limit_;
+    moodycamel::ProducerToken token_;
+    std::uint64_t head_ = 0; ///< Ring positions only grow; the place is the position modulo the ring's size.
+    std::uint64_t consumed_seen_ = 0;
+    std::uint64_t done_seen_ = 0;
+    std::uint64_t submitted_ = 0;
+    CommandBuffer* free_buffers_ = nullptr;
+    std::uint32_t id_next_ = 0;
+    std::uint32_t id_end_ = 0;
+    std::array<Entity, EntityIds::block_size> ids_;
+
+    alignas(64) std::uint64_t run_ = 0; // the writer's
+    std::uint32_t run_ring_end_ = 0;
+
+    alignas(64) std::atomic<std::uint64_t> done_{0}; // written by the writer once per batch, read by waiters
+    std::atomic<std::uint32_t> consumed_{0};
+    std::atomic<std::uint32_t> failure_count_{0};
+    std::atomic<CommandBuffer*> returned_{nullptr};
+    WakeUp wake_up_;
+    std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
+    std::deque<Failure> failures_;
+    std::uint64_t forgotten_ = 0;
+};
+
+} // namespace ecsdb::transaction

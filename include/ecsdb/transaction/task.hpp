@@ -1,0 +1,37 @@
+/// @file
+/// Work for the writer that is more than a list of operations: functions, column updates, applied deltas, chores of the engine.
+#pragma once
+
+#include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/result.hpp"
+#include "ecsdb/delta/encoder.hpp"
+#include "ecsdb/storage/write_buffer.hpp"
+
+namespace ecsdb::transaction {
+
+/// One queue item that brings its own code. The submitter keeps it alive until `finished` has been called.
+class Task {
+public:
+    virtual ~Task() = default;
+
+    /// Runs on the writer, inside a transaction of its own. An error rolls it back.
+    [[nodiscard]] virtual Result<void> run(storage::WriteBuffer& state) noexcept = 0;
+
+    /// False for a chore that changes no state: it gets no version.
+    [[nodiscard]] virtual bool is_transaction() const noexcept { return true; }
+
+    /// Whether the changes were noted in `WriteBuffer::changes`. If not, `encode` writes them.
+    [[nodiscard]] virtual bool notes_changes() const noexcept { return true; }
+    /// Encodes the body of the delta (sections, after the header). Called after `run` if a participant wants changes.
+    virtual void encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept {
+        static_cast<void>(state);
+        static_cast<void>(encoder);
+    }
+    /// The entity counts grow with this transaction.
+    [[nodiscard]] virtual bool counts_entities() const noexcept { return true; }
+
+    /// The transaction is published, or has failed; runs on the writer, the last call it makes. May destroy the task.
+    virtual void finished() noexcept {}
+};
+
+} // namespace ecsdb::transaction

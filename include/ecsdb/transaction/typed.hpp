@@ -1,0 +1,158 @@
+/// @file
+/// The typed face of transactions: components instead of table ids and bytes.
+#pragma once
+
+#include "ecsdb/schema/bound.hpp"
+#include "ecsdb/storage/bulk_create.hpp"
+#include "ecsdb/transaction/transaction.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <span>
+#include <tuple>
+#include <utility>
+
+namespace ecsdb {
+
+/// A `Transaction` that knows the component types. Operations chain: `tx.insert(e, Position{}).insert(e, Velocity{})`.
+template <Component... Ts>
+class TypedTransaction : public Transaction {
+public:
+    using TableIds = std::array<TableId, sizeof...(Ts)>;
+
+    TypedTransaction(transaction::Pipeline& pipeline, transaction::ProducerState* producer, const TableIds& tables) noexcept
+        : Transaction{pipeline, producer}, tables_{tables} {}
+
+    /// A new entity with the given components.
+    template <OneOf<Ts...>... As>
+    Entity create(const As&... components) noexcept {
+        const Entity entity = Transaction::create();
+        (insert(entity, components), ...);
+        return entity;
+    }
+    template <OneOf<Ts...> T>
+    TypedTransaction& insert(Entity entity, const T& component) noexcept {
+        insert_row(entity, table_of<T>(), detail::row_bytes(component));
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedTransaction& update(Entity entity, const T& component) noexcept {
+        update_row(entity, table_of<T>(), detail::row_bytes(component));
+        return *this;
+    }
+    /// Overwrites one member: `tx.update(e, &Health::hp, 3U)`.
+    template <OneOf<Ts...> T, typename M>
+    TypedTransaction& update(Entity entity, M T::*member, const std::type_identity_t<M>& value) noexcept {
+        const T probe{};
+        const auto offset = reinterpret_cast<const std::byte*>(&(probe.*member)) - reinterpret_cast<const std::byte*>(&probe);
+        update_part(entity, table_of<T>(), static_cast<std::uint32_t>(offset), {reinterpret_cast<const std::byte*>(&value), sizeof(M)});
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedTransaction& set(Entity entity, const T& component) noexcept {
+        set_row(entity, table_of<T>(), detail::row_bytes(component));
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedTransaction& remove(Entity entity) noexcept {
+        remove_row(entity, table_of<T>());
+        return *this;
+    }
+    TypedTransaction& destroy(Entity entity) noexcept {
+        Transaction::destroy(entity);
+        return *this;
+    }
+
+private:
+    template <typename T>
+    [[nodiscard]] TableId table_of() const noexcept {
+        return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
+    }
+
+    TableIds tables_;
+};
+
+/// A `WriteState` that knows the component types.
+template <Component... Ts>
+class TypedWriteState : public WriteState {
+public:
+    using TableIds = std::array<TableId, sizeof...(Ts)>;
+
+    TypedWriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state, const TableIds& tables) noexcept
+        : WriteState{pipeline, state}, tables_{tables} {}
+
+    /// A new entity with the given components.
+    template <OneOf<Ts...>... As>
+    [[nodiscard]] Result<Entity> create(const As&... components) noexcept {
+        Result<Entity> entity = WriteState::create();
+        Result<void> inserted;
+        if (entity) {
+            static_cast<void>(((inserted = insert(*entity, components), inserted.has_value()) && ...));
+        }
+        if (!inserted) {
+            return std::move(inserted).error();
+        }
+        return entity;
+    }
+    /// `count` new entities; the spans (each of `count` components) are copied page by page. The entities' indices are consecutive: entity
+    /// i is `Entity{first.index() + i, first.generation(), first.shard()}`.
+    template <OneOf<Ts...>... As>
+    [[nodiscard]] Result<Entity> create_many(std::uint32_t count, std::span<const As>... components) noexcept {
+        transaction::ProducerState* const producer = pipeline().this_thread_producer();
+        if (producer == nullptr) {
+            return Error{ErrorCode::OutOfMemory, "no memory to reserve entity ids"};
+        }
+        Result<Entity> first = pipeline().reserve_consecutive(*producer, count);
+        if (!first) {
+            return first;
+        }
+        struct Column {
+            TableId table;
+            const std::byte* rows;
+        };
+        std::array<Column, sizeof...(As)> sorted{Column{table_of<As>(), reinterpret_cast<const std::byte*>(components.data())}...};
+        std::sort(sorted.begin(), sorted.end(), [](const Column& a, const Column& b) { return a.table < b.table; });
+        std::array<TableId, sizeof...(As)> tables;
+        std::array<const std::byte*, sizeof...(As)> columns;
+        for (std::size_t i = 0; i < sorted.size(); ++i) {
+            tables[i] = sorted[i].table;
+            columns[i] = sorted[i].rows;
+        }
+        if (const auto outcome = storage::create_many(buffer(), *first, count, tables, columns); transaction::failed(outcome)) {
+            return transaction::describe_failure(buffer().store().schema(), transaction::OperationKind::Create, *first, 0, outcome);
+        }
+        return first;
+    }
+    template <OneOf<Ts...> T>
+    Result<void> insert(Entity entity, const T& component) noexcept {
+        return insert_row(entity, table_of<T>(), detail::row_bytes(component).data());
+    }
+    template <OneOf<Ts...> T>
+    Result<void> update(Entity entity, const T& component) noexcept {
+        return update_row(entity, table_of<T>(), detail::row_bytes(component).data());
+    }
+    template <OneOf<Ts...> T>
+    Result<void> set(Entity entity, const T& component) noexcept {
+        return set_row(entity, table_of<T>(), detail::row_bytes(component).data());
+    }
+    template <OneOf<Ts...> T>
+    Result<void> remove(Entity entity) noexcept {
+        return remove_row(entity, table_of<T>());
+    }
+    /// Null where absent; valid until the next write.
+    template <OneOf<Ts...> T>
+    [[nodiscard]] const T* get(Entity entity) const noexcept {
+        return reinterpret_cast<const T*>(find_row(entity, table_of<T>()));
+    }
+
+private:
+    template <typename T>
+    [[nodiscard]] TableId table_of() const noexcept {
+        return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
+    }
+
+    TableIds tables_;
+};
+
+} // namespace ecsdb

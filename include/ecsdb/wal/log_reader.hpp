@@ -1,0 +1,496 @@
+/// @file
+/// Reads the whole log back: follows the segments, hands out transactions in order, and tells a torn end from damage.
+#pragma once
+
+#include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/result.hpp"
+#include "ecsdb/io/file_system.hpp"
+#include "ecsdb/wal/format.hpp"
+#include "ecsdb/wal/frame.hpp"
+#include "ecsdb/wal/segment_reader.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ecsdb::wal {
+
+/// What is known about the log before it is read, mostly from the manifest: enough to notice that some of it is missing.
+struct LogReadOptions {
+    DatabaseId database{};
+    /// The state that is replayed onto: its transactions are checked but not handed out.
+    std::uint64_t after_lsn = 0;
+    std::uint64_t first_needed_segment = 0; ///< 0: from the log's first.
+    std::uint64_t durable_lsn = 0;          ///< Transactions up to here were synced once.
+    std::uint64_t newest_segment = 0;       ///< The newest known to exist, 0 if unknown,
+    std::uint32_t newest_epoch = 0;         ///< and its epoch.
+    /// Take what is there up to the first damage instead of refusing.
+    bool salvage = false;
+};
+
+/// Takes what the log holds, in order. An error ends the reading and is passed on.
+class LogVisitor {
+public:
+    LogVisitor() = default;
+    LogVisitor(const LogVisitor&) = delete;
+    LogVisitor& operator=(const LogVisitor&) = delete;
+
+    /// Transaction `lsn`, one more than the one before. The delta lives until the call returns.
+    virtual Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) = 0;
+
+    /// The schema in force after transaction `lsn`. May repeat the one that is in force already.
+    virtual Result<void> schema(std::uint64_t lsn, std::span<const std::byte> encoded) {
+        static_cast<void>(lsn);
+        static_cast<void>(encoded);
+        return {};
+    }
+
+protected:
+    ~LogVisitor() = default;
+};
+
+/// What reading the log found.
+struct LogScan {
+    LogPosition end;             ///< Of the last complete transaction or note; its `lsn` is the last transaction.
+    std::uint64_t last_time = 0; ///< The latest in any frame.
+    std::uint64_t transactions = 0;
+    bool clean_close = false;
+
+    std::uint64_t torn_tail_bytes = 0; ///< Bytes behind the end that a crash left there.
+    LsnRange unsynced_lost;            ///< Transactions that survived behind a hole, never known to be synced, and are dropped.
+
+    std::string damage; ///< Salvage only: what was damaged and where; empty if nothing was.
+    LsnRange lost;      ///< Salvage only: transactions lost with it; `to` is the highest that anything still bears witness to.
+
+    std::uint64_t reserve_mark = 0;      ///< Entity indices below it may have been handed out.
+    std::uint64_t snapshot_lsn = 0;      ///< Of the newest snapshot the log speaks of.
+    std::uint64_t schema_lsn = 0;        ///< Of the newest schema in the log,
+    std::vector<std::byte> schema;       ///< and its bytes; empty if the log holds none.
+    std::uint32_t max_epoch = 0;         ///< The highest seen; the next one must be higher.
+    std::uint64_t next_segment = 1;      ///< Higher than any number seen.
+    std::vector<std::uint64_t> segments; ///< The ones that were read, in order.
+
+    /// Where a writer goes on, in a new epoch, after `sync_segments`.
+    [[nodiscard]] LogStart start() const noexcept { return {end, next_segment, last_time}; }
+};
+
+/// Reads the log in `directory`. Changes no file, holds at most one frame and one transaction in memory.
+///
+/// Errors: `Corrupt` where transactions that were durable are damaged or missing, naming segment, offset and the lost LSNs;
+/// `Unsupported` where a newer release wrote it; `Io` where a read failed, which says nothing about the log; `OutOfMemory`; whatever the
+/// visitor returns. After an error, what the visitor was given is not to be used.
+class LogReader {
+public:
+    LogReader(FileSystem& files, std::string directory, const LogReadOptions& options, Allocator& allocator)
+        : files_{&files}, directory_{std::move(directory)}, options_{options}, allocator_{&allocator}, parts_{allocator} {}
+
+    /// Reads everything, once.
+    [[nodiscard]] Result<LogScan> read(LogVisitor& visitor) {
+        scan_.end.lsn = options_.after_lsn;
+        scan_.max_epoch = options_.newest_epoch;
+        scan_.next_segment = options_.newest_segment + 1;
+        known_lsn_ = options_.durable_lsn;
+        boot_ = files_->boot_id();
+        if (auto found = find_segments(); !found) {
+            return std::move(found).error();
+        }
+        for (std::size_t index = 0; index < chain_.size() && !stopped_; ++index) {
+            if (auto done = read_segment(index, visitor); !done) {
+                return std::move(done).error();
+            }
+        }
+        if (!stopped_ && !broken_.empty()) {
+            if (auto refused = damaged(broken_); !refused) {
+                return std::move(refused).error();
+            }
+        }
+        const std::uint64_t due = std::max(options_.durable_lsn, options_.after_lsn);
+        if (!stopped_ && scan_.end.lsn < due) {
+            auto refused = damaged(directory_ + ": the log ends with transaction " + std::to_string(scan_.end.lsn) + ", but " +
+                                   std::to_string(due) + " was durable");
+            if (!refused) {
+                return std::move(refused).error();
+            }
+        }
+        // After salvage a snapshot may know more than the log still does.
+        scan_.end.lsn = std::max(scan_.end.lsn, options_.after_lsn);
+        return std::move(scan_);
+    }
+
+private:
+    struct Found {
+        std::uint64_t number = 0;
+        SegmentHeader header;
+        std::string problem; // why the header is not to be believed
+    };
+
+    [[nodiscard]] std::string path(std::uint64_t number) const { return (directory_ + '/').append(segment_file_name(number)); }
+
+    /// Reads all headers that may matter and links those that form the log into `chain_`, oldest first.
+    [[nodiscard]] Result<void> find_segments() {
+        const auto names = files_->list(directory_);
+        if (!names) {
+            return names.error().clone();
+        }
+        std::vector<Found> found;
+        for (const std::string& name : *names) {
+            const auto number = parse_segment_file_name(name);
+            if (!number || *number < options_.first_needed_segment) {
+                continue;
+            }
+            auto segment = read_header(*number);
+            if (!segment) {
+                return std::move(segment).error();
+            }
+            scan_.next_segment = std::max(scan_.next_segment, *number + 1);
+            scan_.max_epoch = std::max(scan_.max_epoch, segment->header.epoch);
+            found.push_back(std::move(*segment));
+        }
+        std::ranges::sort(found, {}, &Found::number);
+        if (options_.newest_segment != 0 && (found.empty() || found.back().number < options_.newest_segment)) {
+            broken_ = path(options_.newest_segment) + ": the segment is missing";
+        }
+        if (!found.empty() && (!broken_.empty() || !link_backwards(found))) {
+            link_forwards(found);
+        }
+        for (const Found& segment : chain_) {
+            known_lsn_ = std::max(known_lsn_, segment.header.previous.lsn);
+        }
+        return {};
+    }
+
+    [[nodiscard]] Result<Found> read_header(std::uint64_t number) {
+        Found found;
+        found.number = number;
+        auto reader = SegmentReader::open(*files_, path(number), *allocator_);
+        if (!reader) {
+            if (reader.error().code() != ErrorCode::Corrupt) {
+                return std::move(reader).error();
+            }
+            found.problem = reader.error().message();
+            return found;
+        }
+        const SegmentHeader& header = reader->header();
+        if (header.database != options_.database) {
+            found.problem = path(number) + ": the segment belongs to another database";
+        } else if (header.number != number) {
+            found.problem = path(number) + ": the file holds segment " + std::to_string(header.number);
+        } else if (number == options_.newest_segment && header.epoch != options_.newest_epoch) {
+            found.problem = path(number) + ": the segment is of epoch " + std::to_string(header.epoch) + " instead of " +
+                            std::to_string(options_.newest_epoch);
+        } else {
+            found.header = header;
+            return found;
+        }
+        return found;
+    }
+
+    /// From the newest segment down, each naming its predecessor: leaves out remains of a history that was given up. False, with
+    /// `broken_` saying why, where a link is missing.
+    [[nodiscard]] bool link_backwards(const std::vector<Found>& found) {
+        const auto find = [&](std::uint64_t number) { return std::ranges::lower_bound(found, number, {}, &Found::number); };
+        for (std::uint64_t number = found.back().number;;) {
+            const auto segment = find(number);
+            if (segment == found.end() || segment->number != number) {
+                broken_ = path(number) + ": the segment is missing, but segment " + std::to_string(chain_.back().number) + " continues it";
+                return false;
+            }
+            if (!segment->problem.empty()) {
+                broken_ = segment->problem;
+                return false;
+            }
+            chain_.push_back(*segment);
+            number = segment->header.previous.segment;
+            if (number == 0 || number < options_.first_needed_segment) {
+                std::ranges::reverse(chain_);
+                return true;
+            }
+        }
+    }
+
+    /// From the oldest segment up, as far as there is a successor: so that a broken log is read up to where it breaks, and the
+    /// transactions lost can be named.
+    void link_forwards(const std::vector<Found>& found) {
+        for (const Found& segment : chain_) {
+            known_lsn_ = std::max(known_lsn_, segment.header.previous.lsn);
+        }
+        chain_.clear();
+        const auto oldest = std::ranges::find_if(found, [](const Found& segment) { return segment.problem.empty(); });
+        if (oldest == found.end() || (oldest != found.begin() && oldest->header.previous.segment != 0)) {
+            return;
+        }
+        chain_.push_back(*oldest);
+        for (std::size_t index = found.size(); index-- > 0;) {
+            if (found[index].problem.empty() && found[index].number > chain_.back().number &&
+                found[index].header.previous.segment == chain_.back().number) {
+                chain_.push_back(found[index]);
+                index = found.size();
+            }
+        }
+    }
+
+    [[nodiscard]] Result<void> read_segment(std::size_t index, LogVisitor& visitor) {
+        const SegmentHeader& header = chain_[index].header;
+        const Found* const next = index + 1 < chain_.size() ? &chain_[index + 1] : nullptr;
+        auto opened = SegmentReader::open(*files_, path(header.number), *allocator_);
+        if (!opened) {
+            return std::move(opened).error();
+        }
+        SegmentReader& reader = *opened;
+        if (index == 0) {
+            if (header.previous.lsn > options_.after_lsn) {
+                return damaged(!broken_.empty()
+                                   ? broken_
+                                   : reader.path() + ": the segment starts after transaction " + std::to_string(header.previous.lsn) +
+                                         ", but the state to replay onto ends with " + std::to_string(options_.after_lsn));
+            }
+            scan_.end.lsn = header.previous.lsn;
+        }
+        scan_.segments.push_back(header.number);
+        scan_.clean_close = false;
+        running_crc_ = reader.header_crc();
+        std::uint64_t offset = segment_header_size;
+        if (next_part_ == 0) {
+            scan_.end = {header.number, offset, scan_.end.lsn, running_crc_, header.epoch};
+        }
+        const std::uint64_t limit = next != nullptr ? next->header.previous.offset : reader.size();
+        while (offset < limit && !scan_.clean_close) {
+            const auto frame = reader.frame_at(offset, limit);
+            if (!frame) {
+                return frame.error().clone();
+            }
+            if (!*frame && next == nullptr) {
+                const auto ended = classify_end(reader, offset);
+                if (!ended) {
+                    return ended.error().clone();
+                }
+                if (*ended) {
+                    return {};
+                }
+                continue;
+            }
+            if (!*frame) {
+                break;
+            }
+            running_crc_ = extend_running_crc(running_crc_, (*frame)->header.stored_crc);
+            auto taken = take(**frame, visitor);
+            if (!taken) {
+                return std::move(taken).error().in("offset " + std::to_string(offset)).in(reader.path());
+            }
+            if (!taken->empty()) {
+                return damaged(place(reader, offset) + *taken);
+            }
+            offset += (*frame)->size;
+            if (next_part_ == 0) {
+                scan_.end = {header.number, offset, scan_.end.lsn, running_crc_, header.epoch};
+                parts_bytes_ = 0;
+            } else {
+                parts_bytes_ += (*frame)->size;
+            }
+        }
+        scan_.torn_tail_bytes = parts_bytes_;
+        return next != nullptr ? check_end(reader, offset, *next) : Result<void>{};
+    }
+
+    /// A segment that has a successor must end exactly where and how the successor says.
+    [[nodiscard]] Result<void> check_end(const SegmentReader& reader, std::uint64_t offset, const Found& next) {
+        const LogPosition stated = next.header.previous;
+        if (offset < stated.offset) {
+            return damaged(place(reader, offset) + "there is no valid frame, but the log goes on to offset " +
+                           std::to_string(stated.offset) + " and segment " + std::to_string(next.number));
+        }
+        const LogPosition actual{reader.header().number, offset, scan_.end.lsn, running_crc_, reader.header().epoch};
+        if (actual != stated) {
+            return damaged(path(next.number) + ": the segment does not continue segment " + std::to_string(reader.header().number) +
+                           " as it is: one of them was exchanged");
+        }
+        return {};
+    }
+
+    /// Decides, at the first invalid frame of the last segment, whether a crash tore the log there or something damaged it. False if the
+    /// frame is valid after all: a writer in another process was just writing it.
+    [[nodiscard]] Result<bool> classify_end(SegmentReader& reader, std::uint64_t offset) {
+        const std::uint64_t next_lsn = scan_.end.lsn + 1;
+        const auto rest = reader.look_behind(offset, next_lsn - 1);
+        if (!rest) {
+            return rest.error().clone();
+        }
+        if (rest->valid_frames) {
+            reader.forget();
+            const auto again = reader.frame_at(offset, reader.size());
+            if (!again || *again) {
+                return again ? Result<bool>{false} : Result<bool>{again.error().clone()};
+            }
+        }
+        known_lsn_ = std::max({known_lsn_, rest->last_lsn, rest->prev_durable});
+        const bool same_boot = reader.header().boot != BootId{} && reader.header().boot == boot_;
+        if (rest->prev_durable >= next_lsn || rest->after_sync || rest->undecided || options_.durable_lsn >= next_lsn) {
+            return ended(damaged(place(reader, offset) + "there is no valid frame, but what stood there had been synced"));
+        }
+        if (rest->valid_frames && same_boot) {
+            return ended(
+                damaged(place(reader, offset) + "there is no valid frame, but later ones are whole and the machine has not restarted"));
+        }
+        scan_.torn_tail_bytes = parts_bytes_;
+        if (rest->valid_frames || (reader.header().flags & segment_flag_reused) == 0) {
+            scan_.torn_tail_bytes += rest->end - offset;
+        }
+        if (rest->last_lsn >= next_lsn) {
+            scan_.unsynced_lost = {next_lsn, rest->last_lsn};
+        }
+        return true;
+    }
+
+    /// Takes a frame whose checksum is right. A text says what is wrong with it nevertheless; an error is not about the log's bytes.
+    [[nodiscard]] Result<std::string> take(const FrameView& frame, LogVisitor& visitor) {
+        const FrameHeader& header = frame.header;
+        const std::uint64_t last = scan_.end.lsn;
+        const std::uint64_t due = holds_transactions(header.type) ? last + 1 : last;
+        if (header.lsn != due) {
+            return "the frame is numbered " + std::to_string(header.lsn) + " where " + std::to_string(due) + " is due";
+        }
+        scan_.last_time = std::max(scan_.last_time, header.time);
+        if (header.type == FrameType::TransactionPart) {
+            return take_part(frame, visitor);
+        }
+        if (next_part_ != 0) {
+            return std::string{"the transaction in parts is not continued"};
+        }
+        switch (header.type) {
+        case FrameType::Group:
+            return take_group(frame, visitor);
+        case FrameType::Schema:
+            scan_.schema.assign(frame.payload.begin(), frame.payload.end());
+            scan_.schema_lsn = last;
+            if (last >= options_.after_lsn) {
+                if (auto used = visitor.schema(last, frame.payload); !used) {
+                    return std::move(used).error();
+                }
+            }
+            return std::string{};
+        case FrameType::Reserve:
+        case FrameType::SnapshotTaken: {
+            if (frame.payload.size() != sizeof(std::uint64_t)) {
+                return std::string{"the note does not hold one number"};
+            }
+            std::uint64_t& mark = header.type == FrameType::Reserve ? scan_.reserve_mark : scan_.snapshot_lsn;
+            mark = std::max(mark, load_le<std::uint64_t>(frame.payload.data()));
+            return std::string{};
+        }
+        case FrameType::CleanClose:
+            scan_.clean_close = true;
+            return std::string{};
+        default:
+            if ((static_cast<std::uint16_t>(header.type) & skippable_type) == 0) {
+                return Error{ErrorCode::Unsupported,
+                             "frames of type " + std::to_string(static_cast<std::uint16_t>(header.type)) + " are not known to this build"};
+            }
+            return std::string{};
+        }
+    }
+
+    [[nodiscard]] Result<std::string> take_group(const FrameView& frame, LogVisitor& visitor) {
+        if (count_records(frame.payload) == 0) {
+            return std::string{"the lengths of the frame's transactions do not add up"};
+        }
+        auto used = for_each_record(frame.payload, [&](std::span<const std::byte> delta) {
+            ++scan_.end.lsn;
+            return hand_out(frame.header.time, delta, visitor);
+        });
+        return used ? Result<std::string>{std::string{}} : std::move(used).error();
+    }
+
+    [[nodiscard]] Result<std::string> take_part(const FrameView& frame, LogVisitor& visitor) {
+        if (frame.payload.size() < part_header_size) {
+            return std::string{"the part does not say which one it is"};
+        }
+        const auto part = load_le<std::uint32_t>(frame.payload.data());
+        const auto parts = load_le<std::uint32_t>(frame.payload.data() + 4);
+        const bool last = (frame.header.flags & flag_last_part) != 0;
+        if (part != next_part_ || part >= parts || (part != 0 && parts != part_count_) || last != (part + 1 == parts)) {
+            return std::string{"the parts of the transaction are out of order"};
+        }
+        parts_.append(frame.payload.subspan(part_header_size));
+        if (parts_.failed()) {
+            return Error{ErrorCode::OutOfMemory, "no memory to put transaction " + std::to_string(frame.header.lsn) + " together"};
+        }
+        part_count_ = parts;
+        next_part_ = last ? 0 : part + 1;
+        if (!last) {
+            return std::string{};
+        }
+        ++scan_.end.lsn;
+        auto used = hand_out(frame.header.time, parts_.view(), visitor);
+        parts_.clear();
+        return used ? Result<std::string>{std::string{}} : std::move(used).error();
+    }
+
+    [[nodiscard]] Result<void> hand_out(std::uint64_t time, std::span<const std::byte> delta, LogVisitor& visitor) {
+        if (scan_.end.lsn <= options_.after_lsn) {
+            return {};
+        }
+        ++scan_.transactions;
+        return visitor.transaction(scan_.end.lsn, time, delta);
+    }
+
+    [[nodiscard]] static std::string place(const SegmentReader& reader, std::uint64_t offset) {
+        return reader.path() + ": offset " + std::to_string(offset) + ": ";
+    }
+
+    [[nodiscard]] static Result<bool> ended(Result<void> refused) {
+        return refused ? Result<bool>{true} : Result<bool>{std::move(refused).error()};
+    }
+
+    /// Refuses the log; in salvage, ends it at the last complete transaction instead.
+    [[nodiscard]] Result<void> damaged(std::string what) {
+        stopped_ = true;
+        const LsnRange lost{scan_.end.lsn + 1, std::max(known_lsn_, scan_.end.lsn + 1)};
+        what += "; transactions " + std::to_string(lost.from) + " to " + std::to_string(lost.to) + " and whatever follows are lost";
+        if (!options_.salvage) {
+            return Error{ErrorCode::Corrupt, std::move(what)};
+        }
+        scan_.clean_close = false;
+        scan_.lost = lost;
+        scan_.damage = std::move(what);
+        return {};
+    }
+
+    FileSystem* files_;
+    std::string directory_;
+    LogReadOptions options_;
+    Allocator* allocator_;
+    ByteBuffer parts_; // of the transaction in parts that is open
+    LogScan scan_;
+    std::vector<Found> chain_;
+    std::string broken_; // why the chain ends too early
+    BootId boot_{};
+    std::uint64_t known_lsn_ = 0; // the highest that anything bears witness to
+    std::uint64_t parts_bytes_ = 0;
+    std::uint32_t running_crc_ = 0;
+    std::uint32_t next_part_ = 0; // 0: no transaction in parts is open
+    std::uint32_t part_count_ = 0;
+    bool stopped_ = false;
+};
+
+/// Makes durable what `scan` was read from: it may have come from a page cache that never reached the disk, and the next segment will
+/// state where it ends. Call before `LogWriter::open`.
+inline Result<void> sync_segments(FileSystem& files, const std::string& directory, const LogScan& scan) {
+    for (const std::uint64_t number : scan.segments) {
+        const auto file = files.open((directory + '/').append(segment_file_name(number)), FileMode::Read);
+        if (!file) {
+            return file.error().clone();
+        }
+        if (auto synced = (*file)->sync(); !synced) {
+            return synced;
+        }
+    }
+    return files.sync_directory(directory);
+}
+
+} // namespace ecsdb::wal
