@@ -12,6 +12,6 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(ConcurrentQueue REQUIRED_VARS ConcurrentQueue_INCLUDE_DIR)
 
 if(ConcurrentQueue_FOUND AND NOT TARGET ConcurrentQueue::ConcurrentQueue)
-    add_library(ConcurrentQueue::ConcurrentQueue INTERFACE IMPORTED)
+    add_library(ConcurrentQueue::ConcurrentQueue INTERFACE IMPORTED GLOBAL)
     target_include_directories(ConcurrentQueue::ConcurrentQueue INTERFACE "${ConcurrentQueue_INCLUDE_DIR}")
 endif()

@@ -35,6 +35,6 @@ find_package_handle_standard_args(
     VERSION_VAR TomlHeaders_VERSION)
 
 if(TomlHeaders_FOUND AND NOT TARGET TomlHeaders::TomlHeaders)
-    add_library(TomlHeaders::TomlHeaders INTERFACE IMPORTED)
+    add_library(TomlHeaders::TomlHeaders INTERFACE IMPORTED GLOBAL)
     target_include_directories(TomlHeaders::TomlHeaders INTERFACE "${TomlHeaders_INCLUDE_DIR}")
 endif()

@@ -24,7 +24,7 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(ZstdLibrary REQUIRED_VARS _zstdlibrary_target)
 
 if(ZstdLibrary_FOUND AND NOT TARGET ZstdLibrary::ZstdLibrary)
-    add_library(ZstdLibrary::ZstdLibrary INTERFACE IMPORTED)
+    add_library(ZstdLibrary::ZstdLibrary INTERFACE IMPORTED GLOBAL)
     target_link_libraries(ZstdLibrary::ZstdLibrary INTERFACE ${_zstdlibrary_target})
 endif()
 unset(_zstdlibrary_target)

@@ -1,5 +1,5 @@
 # What ecsdb's own tests, benchmarks and examples are compiled with. Private: never on a user's target, never installed.
-option(ECSDB_WARNINGS_AS_ERRORS "Treat warnings in ecsdb's own code as errors" ON)
+option(ECSDB_WARNINGS_AS_ERRORS "Treat warnings in ecsdb's own code as errors" OFF)
 option(ECSDB_NO_EXCEPTIONS "Build the tests and examples with -fno-exceptions" OFF)
 option(ECSDB_NO_RTTI "Build the tests and examples with -fno-rtti" OFF)
 option(ECSDB_COVERAGE "Measure which lines the tests reach" OFF)

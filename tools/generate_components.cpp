@@ -267,7 +267,13 @@ private:
                 write_struct(field.type_index);
             }
         }
-        write_members(schema_.structs()[index], "ECSDB_STRUCT");
+        const ecsdb::StructType& type = schema_.structs()[index];
+        write_members(type, "ECSDB_STRUCT");
+        // At once: a component below may be the first to use it.
+        if (const std::string constraints = write_constraints(type.fields); !constraints.empty()) {
+            out_ += "} // namespace " + std::string{scope_} + "\n\ntemplate <>\nstruct ecsdb::StructOptions<" + qualified(type.name) +
+                    "> {\n" + constraints + "};\n\nnamespace " + std::string{scope_} + " {\n";
+        }
     }
 
     void write_table(const Table& table) { write_members(table, "ECSDB_COMPONENT"); }
@@ -335,6 +341,16 @@ private:
         return calls;
     }
 
+    std::string write_constraints(const std::vector<Field>& fields) const {
+        std::string constraints;
+        for (const Field& field : fields) {
+            if (const std::string calls = promises(field); !calls.empty()) {
+                constraints += "        table.field(" + literal(field.name) + ")" + calls + ";\n";
+            }
+        }
+        return constraints.empty() ? constraints : "    static void constrain(TableEditor& table) {\n" + constraints + "    }\n";
+    }
+
     void write_options(const Table& table) {
         std::string body;
         const auto option = [&](const std::string& type, const std::string& name, const std::string& value) {
@@ -361,15 +377,7 @@ private:
         if (table.key_name != "entity_id") {
             option("std::string_view", "key", literal(table.key_name));
         }
-        std::string constraints;
-        for (const Field& field : table.fields) {
-            if (const std::string calls = promises(field); !calls.empty()) {
-                constraints += "        table.field(" + literal(field.name) + ")" + calls + ";\n";
-            }
-        }
-        if (!constraints.empty()) {
-            body += "    static void constrain(TableEditor& table) {\n" + constraints + "    }\n";
-        }
+        body += write_constraints(table.fields);
         if (!body.empty()) {
             out_ += "\ntemplate <>\nstruct ecsdb::ComponentOptions<" + qualified(table.name) + "> {\n" + body + "};\n";
         }

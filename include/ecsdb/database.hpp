@@ -4,7 +4,7 @@
 
 #include "ecsdb/options.hpp"
 #include "ecsdb/query/view.hpp"
-#include "ecsdb/recovery/engine.hpp"
+#include "ecsdb/recovery/open.hpp"
 #include "ecsdb/transaction/function.hpp"
 #include "ecsdb/transaction/typed.hpp"
 
@@ -49,7 +49,7 @@ public:
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
     /// Runs the writer's work on the calling thread, when the database was opened without a thread of its own. False when there was none.
-    bool step() noexcept { return engine_->pipeline().writer().step() != 0; }
+    bool step() noexcept { return engine_->pipeline().step(); }
 
     /// The engine's rooms, for tools, tests and later parts.
     [[nodiscard]] Engine& engine() noexcept { return *engine_; }
@@ -63,7 +63,7 @@ protected:
         transaction::Pipeline& pipeline = engine_->pipeline();
         transaction::ProducerState* const producer = pipeline.this_thread_producer();
         if (producer == nullptr) {
-            return Error{ErrorCode::OutOfMemory, "no memory for this thread's side of the queue"};
+            return pipeline.no_producer();
         }
         if (pipeline.writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
@@ -83,14 +83,16 @@ protected:
     Result<void> run_update(const transaction::UpdateTables& tables, transaction::ColumnUpdate::Compute compute, void* context) noexcept {
         transaction::Pipeline& pipeline = engine_->pipeline();
         transaction::ProducerState* const producer = pipeline.this_thread_producer();
-        transaction::UpdateScratch* const scratch = producer == nullptr ? nullptr : pipeline.take_scratch();
-        storage::PinnedRoot pinned{pipeline.store()};
-        if (scratch == nullptr || pinned.get() == nullptr) {
-            return Error{ErrorCode::OutOfMemory, "no memory to begin a column update"};
+        if (producer == nullptr) {
+            return pipeline.no_producer();
         }
         if (pipeline.writer().is_this_thread()) {
-            pipeline.give_scratch(scratch);
             return Error{ErrorCode::WouldDeadlock, "a column update was started from inside a function transaction"};
+        }
+        storage::PinnedRoot pinned{pipeline.store()};
+        transaction::UpdateScratch* const scratch = pinned.get() == nullptr ? nullptr : pipeline.take_scratch();
+        if (scratch == nullptr) {
+            return Error{ErrorCode::OutOfMemory, "no memory to begin a column update"};
         }
         Result<void> result;
         {
@@ -134,15 +136,17 @@ public:
         if (!schema) {
             return std::move(schema).error();
         }
-        return open(options, std::move(*schema), true);
+        return open(options, std::move(*schema), StoredSchema::AnyWillDo);
     }
 
     /// Opens (or creates) the database with a schema of its own, from a file or from code. A stored database must have the same schema.
-    [[nodiscard]] static Result<Database> open(const Options& options, Schema schema) { return open(options, std::move(schema), false); }
+    [[nodiscard]] static Result<Database> open(const Options& options, Schema schema) {
+        return open(options, std::move(schema), StoredSchema::MustBeSame);
+    }
 
     /// Opens a stored database with whatever schema it has.
     [[nodiscard]] static Result<Database> open(const Options& options) requires(sizeof...(Ts) == 0) {
-        return finish(Engine::open_existing(options));
+        return finish(open_engine(options, std::nullopt, StoredSchema::AnyWillDo));
     }
 
     /// Pins the newest version. Wait-free, about 10 ns. The view is false when the handle is a forked child's or memory was refused.
@@ -207,8 +211,8 @@ public:
 private:
     Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, tables_{tables} {}
 
-    static Result<Database> open(const Options& options, Schema schema, bool extend_stored) {
-        return finish(Engine::open(options, std::move(schema), extend_stored));
+    static Result<Database> open(const Options& options, Schema schema, StoredSchema stored) {
+        return finish(open_engine(options, std::move(schema), stored));
     }
     static Result<Database> finish(Result<std::unique_ptr<Engine>> engine) {
         if (!engine) {
@@ -243,7 +247,7 @@ private:
         transaction::Pipeline& pipeline = engine_->pipeline();
         transaction::ProducerState* const producer = pipeline.this_thread_producer();
         if (producer == nullptr) [[unlikely]] {
-            return Ticket{Error{ErrorCode::OutOfMemory, "no memory for this thread's side of the queue"}};
+            return Ticket{pipeline.no_producer()};
         }
         Result<std::uint64_t> sequence =
             pipeline.submit_one(*producer, kind, entity, table, row.data(), static_cast<std::uint32_t>(row.size()),
@@ -257,8 +261,8 @@ private:
     /// Written columns first, then those only read, whatever the order of the types.
     template <typename... As, typename Fn, std::size_t... I>
     Result<void> update_columns(Fn& fn, std::index_sequence<I...>) noexcept {
-        constexpr std::size_t written = (std::size_t{!std::is_const_v<As>} + ...);
-        static_assert(written > 0, "update: at least one component must be named without const");
+        constexpr std::size_t written = (std::size_t{is_written<As>} + ...);
+        static_assert(written > 0, "update: at least one component with fields must be named without const");
         static_assert(written <= transaction::max_written_tables && sizeof...(As) <= storage::max_query_tables);
         static constexpr std::array<std::size_t, sizeof...(As)> places = places_of<As...>();
         transaction::UpdateTables tables;
@@ -274,9 +278,13 @@ private:
         return run_update(tables, compute, &fn);
     }
 
+    /// A tag has nothing to write.
+    template <typename A>
+    static constexpr bool is_written = !std::is_const_v<A> && !std::is_empty_v<A>;
+
     template <typename... As>
     static constexpr std::array<std::size_t, sizeof...(As)> places_of() {
-        constexpr std::array<bool, sizeof...(As)> read_only{std::is_const_v<As>...};
+        constexpr std::array<bool, sizeof...(As)> read_only{!is_written<As>...};
         std::array<std::size_t, sizeof...(As)> places{};
         std::size_t next = 0;
         for (const bool pass : {false, true}) {
@@ -298,7 +306,7 @@ private:
     template <typename A>
     static RowSource<A> row_source(const std::byte* const* in, std::byte* const* out, std::size_t place) noexcept {
         using T = std::remove_const_t<A>;
-        if constexpr (std::is_const_v<A>) {
+        if constexpr (!is_written<A>) {
             return {reinterpret_cast<const T*>(in[place]), nullptr};
         } else {
             return {reinterpret_cast<const T*>(in[place]), reinterpret_cast<T*>(out[place])};
@@ -318,7 +326,7 @@ private:
     }
     template <typename A>
     static ECSDB_ALWAYS_INLINE void store(RowSource<A> source, std::uint32_t i, const std::remove_const_t<A>& value) {
-        if constexpr (!std::is_const_v<A>) {
+        if constexpr (is_written<A>) {
             source.out[i] = value;
         }
     }

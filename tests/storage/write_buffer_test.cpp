@@ -251,6 +251,7 @@ TEST_CASE("updates and cycles of create and destroy allocate nothing once warm",
                 REQUIRE(writer.destroy(Entity{index, generation, 0}) == Outcome::Done);
             }
         });
+        world.buffer().forget_destroyed();
         world.reclaim();
     };
     for (int i = 0; i < 8; ++i) {
@@ -462,6 +463,61 @@ TEST_CASE("the entities a batch has destroyed are known until they are forgotten
     CHECK(world.buffer().destroyed()[1] == Entity{3, 1, 0});
     world.buffer().forget_destroyed();
     CHECK(world.buffer().destroyed().empty());
+}
+
+TEST_CASE("a row can be edited in place, once it is this batch's own", "[storage]") {
+    CountingAllocator allocator;
+    World world{allocator, schema_of_all_kinds()};
+    const RowBytes row = row_from(12, 1);
+    const RowBytes other = row_from(12, 2);
+    for (const TableId table : {position, target}) {
+        CAPTURE(table);
+        const Entity entity{table, 1, 0};
+        bool refused = false;
+        world.commit([&](WriteBuffer& writer) {
+            REQUIRE(writer.create(entity) == Outcome::Done);
+            CHECK(writer.edit_row(table, table, refused) == nullptr);
+            CHECK_FALSE(refused);
+            REQUIRE(writer.insert(entity, table, bytes_of(row)) == Outcome::Done);
+        });
+        const auto pin = world.store().pin();
+        const auto edit = [&](WriteBuffer& writer) {
+            std::byte* const place = writer.edit_row(table, table, refused);
+            REQUIRE(place != nullptr);
+            std::memcpy(place, bytes_of(other), 8);
+        };
+        world.undo(edit);
+        CHECK(std::memcmp(world.buffer().find_row(entity, table), bytes_of(row), 8) == 0);
+        world.commit(edit);
+        CHECK(std::memcmp(world.buffer().find_row(entity, table), bytes_of(other), 8) == 0);
+        CHECK(std::memcmp(pin.root->find_row(pin.root->entities.at(table), table, table), bytes_of(row), 8) == 0);
+        CHECK(world.store().entity_versions().count(table) == 2);
+        Store::Pins::unpin(*pin.slot);
+    }
+}
+
+TEST_CASE("a new entity's count starts afresh, and the old one comes back when it fails", "[storage]") {
+    CountingAllocator allocator;
+    World world{allocator, schema_of_all_kinds()};
+    const auto set = [](std::uint32_t generation) {
+        return [generation](WriteBuffer& writer) { REQUIRE(writer.set(Entity{0, generation, 0}, burning, nullptr) == Outcome::Done); };
+    };
+    world.commit([](WriteBuffer& writer) { REQUIRE(writer.create(Entity{0, 1, 0}) == Outcome::Done); });
+    world.commit(set(1));
+    world.commit(set(1));
+    CHECK(world.store().entity_versions().count(0) == 3);
+    const auto again = [](WriteBuffer& writer) {
+        REQUIRE(writer.destroy(Entity{0, 1, 0}) == Outcome::Done);
+        REQUIRE(writer.create(Entity{0, 2, 0}) == Outcome::Done);
+        REQUIRE(writer.destroy(Entity{0, 2, 0}) == Outcome::Done);
+        REQUIRE(storage::create_many(writer, Entity{0, 3, 0}, 1, {}, {}) == Outcome::Done);
+    };
+    world.undo(again);
+    CHECK(world.store().entity_versions().count(0) == 3);
+    world.commit(again);
+    CHECK(world.store().entity_versions().count(0) == 1);
+    world.commit(set(3));
+    CHECK(world.store().entity_versions().count(0) == 2);
 }
 
 TEST_CASE("a batch of undone transactions changes nothing, and the next one goes on from it", "[storage]") {

@@ -37,6 +37,8 @@ endfunction()
 expect("include/ecsdb/core/a.hpp:4: core may not include ecsdb/schema/b.hpp" core/a.hpp "${good}#include \"ecsdb/schema/b.hpp\"\n")
 expect("include/ecsdb/wal/a.hpp:5: wal may not include ecsdb/transaction/queue.hpp" wal/a.hpp
        "${good}\n#include <ecsdb/transaction/queue.hpp>\n")
+expect("include/ecsdb/options.hpp:4: options may not include ecsdb/database.hpp" options.hpp "${good}#include \"ecsdb/database.hpp\"\n")
+expect("include/ecsdb/wal/a.hpp:4: wal may not include ecsdb/options.hpp" wal/a.hpp "${good}#include \"ecsdb/options.hpp\"\n")
 expect("includes ecsdb/transaction/participant.hpp, which does not exist" wal/a.hpp
        "${good}\n#include \"ecsdb/transaction/participant.hpp\"\n")
 expect("own headers are included by full path" core/a.hpp "${good}#include \"result.hpp\"\n")

@@ -150,6 +150,7 @@ private:
         for (std::uint32_t i = 0; outcome == Outcome::Done && i < count; ++i) {
             Model::Living& entity = model_.living[first + i];
             entity.generation = model_.generations[first + i] = generation;
+            model_.counts[first + i] = 0;
             for (std::size_t k = 0; k < tables.size(); ++k) {
                 const std::uint32_t bytes = schema_->table(tables[k]).size;
                 entity.rows[tables[k]] = std::make_shared<std::string>(rows[k]->substr(std::size_t{i} * bytes, bytes));
@@ -194,6 +195,7 @@ private:
         }
         model_.generations[index] = generation;
         model_.living[index] = {generation, std::move(rows)};
+        model_.counts[index] = 0;
         touched_.insert(index);
         return outcome;
     }

@@ -193,7 +193,7 @@ struct Model {
     };
     std::map<std::uint32_t, Living> living;
     std::map<std::uint32_t, std::uint32_t> generations; ///< The last one of every index ever used.
-    std::map<std::uint32_t, std::uint32_t> counts;      ///< Transactions that changed each index.
+    std::map<std::uint32_t, std::uint32_t> counts;      ///< Transactions that changed the newest entity of each index.
 
     [[nodiscard]] Entity entity(std::uint32_t index, std::uint32_t shard = 0) const { return Entity{index, generations.at(index), shard}; }
 };

@@ -84,8 +84,8 @@ private:
 
 inline const std::string log_directory = "log";
 
-inline std::string segment_path(std::uint64_t number) {
-    return log_directory + "/" + wal::segment_file_name(number);
+inline std::string log_file(std::uint64_t number) {
+    return wal::segment_path(log_directory, number);
 }
 
 inline wal::LogOptions log_options(std::uint64_t segment_bytes = 16384, std::uint32_t epoch = 1) {
@@ -188,7 +188,7 @@ inline std::unique_ptr<SimulatedFileSystem> restarted(const SimulatedFileSystem&
 
 /// Where the frames of segment `number` start, and where the last one ends.
 inline std::vector<std::uint64_t> frame_offsets(FileSystem& files, std::uint64_t number) {
-    auto reader = wal::SegmentReader::open(files, segment_path(number), system_allocator());
+    auto reader = wal::SegmentReader::open(files, log_file(number), system_allocator());
     REQUIRE(reader);
     std::vector<std::uint64_t> offsets{wal::segment_header_size};
     for (;;) {

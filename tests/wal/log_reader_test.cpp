@@ -53,7 +53,7 @@ LogOptions small_segments() {
 
 /// Replaces the frame at `offset` by one with another header, its checksum right.
 void forge_frame(FileSystem& files, std::uint64_t segment, std::uint64_t offset, void (*change)(FrameHeader&)) {
-    auto reader = SegmentReader::open(files, segment_path(segment), system_allocator());
+    auto reader = SegmentReader::open(files, log_file(segment), system_allocator());
     REQUIRE(reader);
     const auto frame = reader->frame_at(offset, reader->size());
     REQUIRE((frame && *frame));
@@ -62,7 +62,7 @@ void forge_frame(FileSystem& files, std::uint64_t segment, std::uint64_t offset,
     std::ranges::copy((*frame)->payload, bytes.begin() + frame_header_size);
     change(header);
     seal_frame(bytes, header, reader->header().salt);
-    auto file = files.open(segment_path(segment), FileMode::ReadWrite);
+    auto file = files.open(log_file(segment), FileMode::ReadWrite);
     REQUIRE((*file)->pwrite(bytes, offset));
 }
 
@@ -71,10 +71,10 @@ void forge_frame(FileSystem& files, std::uint64_t segment, std::uint64_t offset,
 TEST_CASE("a log cut short at any byte loses only whole last records", "[wal][recovery]") {
     SimulatedFileSystem files;
     write_log(files, 12);
-    const Bytes whole = contents(files, segment_path(1));
+    const Bytes whole = contents(files, log_file(1));
     const auto offsets = frame_offsets(files, 1);
     for (std::size_t kept = 0; kept <= offsets.back() + 8; ++kept) {
-        replace(files, segment_path(1), std::span{whole}.first(kept));
+        replace(files, log_file(1), std::span{whole}.first(kept));
         CAPTURE(kept);
         if (kept < segment_header_size) {
             if (kept % 64 == 0) {
@@ -99,12 +99,12 @@ TEST_CASE("any bit of the last frame flipped drops that frame and nothing else",
     write_log(files, 5);
     const auto offsets = frame_offsets(files, 1);
     for (std::uint64_t bit = offsets[4] * 8; bit < offsets[5] * 8; ++bit) {
-        flip_bit(files, segment_path(1), bit);
+        flip_bit(files, log_file(1), bit);
         CAPTURE(bit);
         const LogScan scan = require_scan(read_log(files));
         REQUIRE(scan.end.lsn == 4);
         REQUIRE(scan.torn_tail_bytes > 0);
-        flip_bit(files, segment_path(1), bit);
+        flip_bit(files, log_file(1), bit);
     }
     CHECK(require_scan(read_log(files)).end.lsn == 5);
 }
@@ -115,7 +115,7 @@ TEST_CASE("any bit flipped in front of frames that bear witness is refused, nami
     const auto files = rebooted(original);
     const auto offsets = frame_offsets(*files, 1);
     for (std::uint64_t bit = offsets[0] * 8; bit < offsets[11] * 8; bit += 7) {
-        flip_bit(*files, segment_path(1), bit);
+        flip_bit(*files, log_file(1), bit);
         const auto hit = static_cast<std::uint64_t>(std::ranges::upper_bound(offsets, bit / 8) - offsets.begin());
         CAPTURE(bit, hit);
         check_refused(*files, read_options(), "0000000001.seg: offset " + std::to_string(offsets[hit - 1]), hit);
@@ -127,7 +127,7 @@ TEST_CASE("any bit flipped in front of frames that bear witness is refused, nami
         REQUIRE(scan.end.lsn == hit - 1);
         REQUIRE(scan.lost == LsnRange{hit, 12});
         REQUIRE_FALSE(scan.damage.empty());
-        flip_bit(*files, segment_path(1), bit);
+        flip_bit(*files, log_file(1), bit);
     }
 }
 
@@ -135,7 +135,7 @@ TEST_CASE("a hole before frames that were never synced is a torn end after a pow
     SimulatedFileSystem files;
     write_unsynced(files);
     const auto offsets = frame_offsets(files, 1);
-    flip_bit(files, segment_path(1), offsets[4] * 8 + 400);
+    flip_bit(files, log_file(1), offsets[4] * 8 + 400);
     check_refused(files, read_options(), "0000000001.seg", 5);
     check_refused(*restarted(files), read_options(), "0000000001.seg", 5);
     const auto cut = rebooted(files);
@@ -146,6 +146,17 @@ TEST_CASE("a hole before frames that were never synced is a torn end after a pow
     CHECK(scan.torn_tail_bytes == offsets[8] - offsets[4]);
     check_refused(*cut, knowing_durable(5), "0000000001.seg", 5);
     CHECK(require_scan(read_log(*cut, knowing_durable(4))).end.lsn == 4);
+}
+
+TEST_CASE("a frame bears witness to what was durable even where the one behind the sync is lost too", "[wal][recovery]") {
+    SimulatedFileSystem files;
+    write_unsynced(files);
+    const auto offsets = frame_offsets(files, 1);
+    const auto cut = rebooted(files);
+    flip_bit(*cut, log_file(1), offsets[3] * 8 + 400); // transaction 4, the first after the sync
+    CHECK(require_scan(read_log(*cut)).unsynced_lost == LsnRange{4, 8});
+    flip_bit(*cut, log_file(1), offsets[1] * 8 + 400);
+    check_refused(*cut, read_options(), "0000000001.seg: offset " + std::to_string(offsets[1]), 2);
 }
 
 TEST_CASE("a note lost before synced frames is damage although no transaction is missing", "[wal][recovery]") {
@@ -163,7 +174,7 @@ TEST_CASE("a note lost before synced frames is damage although no transaction is
     }
     const auto image = rebooted(files);
     CHECK(require_scan(read_log(*image)).reserve_mark == 64);
-    flip_bit(*image, segment_path(1), (note_at + 40) * 8);
+    flip_bit(*image, log_file(1), (note_at + 40) * 8);
     check_refused(*image, read_options(), "offset " + std::to_string(note_at));
 }
 
@@ -180,7 +191,7 @@ TEST_CASE("a zeroed block in the middle of the log is refused", "[wal][recovery]
     }
     const auto files = rebooted(original);
     const std::uint64_t end = frame_offsets(*files, 1).back();
-    auto file = files->open(segment_path(1), FileMode::ReadWrite);
+    auto file = files->open(log_file(1), FileMode::ReadWrite);
     for (std::uint64_t block = 4096; block + 8192 < end; block += 4096) {
         Bytes saved(4096);
         REQUIRE((*file)->pread(saved, block));
@@ -212,19 +223,19 @@ TEST_CASE("a missing, short or damaged segment is refused", "[wal][recovery]") {
         CAPTURE(number);
         const std::string name = segment_file_name(number);
         const bool last = number == newest;
-        const auto missing = with([&](FileSystem& image) { REQUIRE(image.remove(segment_path(number))); });
+        const auto missing = with([&](FileSystem& image) { REQUIRE(image.remove(log_file(number))); });
         check_refused(*missing, manifest, name);
         const auto cut = with([&](FileSystem& image) {
-            const Bytes bytes = contents(image, segment_path(number));
-            replace(image, segment_path(number), std::span{bytes}.first(segment_header_size + 64));
+            const Bytes bytes = contents(image, log_file(number));
+            replace(image, log_file(number), std::span{bytes}.first(segment_header_size + 64));
         });
         check_refused(*cut, last ? knowing_durable(60) : manifest, last ? "log" : name);
-        const auto headless = with([&](FileSystem& image) { flip_bit(image, segment_path(number), 8 * 300); });
+        const auto headless = with([&](FileSystem& image) { flip_bit(image, log_file(number), 8 * 300); });
         check_refused(*headless, manifest, name);
     }
     const auto emptied = with([&](FileSystem& image) {
         for (std::uint64_t number = 1; number <= newest; ++number) {
-            REQUIRE(image.remove(segment_path(number)));
+            REQUIRE(image.remove(log_file(number)));
         }
     });
     check_refused(*emptied, manifest, segment_file_name(newest), 1);
@@ -235,10 +246,10 @@ TEST_CASE("a missing, short or damaged segment is refused", "[wal][recovery]") {
 TEST_CASE("a broken chain names the first transaction lost, and salvage gives all before it", "[wal][recovery]") {
     SimulatedFileSystem files;
     write_log(files, 60, true, small_segments());
-    const auto third = SegmentReader::open(files, segment_path(3), system_allocator());
+    const auto third = SegmentReader::open(files, log_file(3), system_allocator());
     REQUIRE(third);
     const std::uint64_t first_lost = third->header().first_lsn;
-    REQUIRE(files.remove(segment_path(3)));
+    REQUIRE(files.remove(log_file(3)));
     check_refused(files, read_options(), "0000000003.seg: the segment is missing", first_lost);
     LogReadOptions salvage = knowing_durable(60);
     salvage.salvage = true;
@@ -273,11 +284,11 @@ TEST_CASE("a segment of another database, number or epoch is refused", "[wal][re
         CAPTURE(number);
         for (const auto* source : {&stranger, &older}) {
             const auto image = rebooted(files);
-            replace(*image, segment_path(number), contents(*rebooted(*source), segment_path(number)));
+            replace(*image, log_file(number), contents(*rebooted(*source), log_file(number)));
             check_refused(*image, read_options(), ".seg");
         }
         const auto image = rebooted(files);
-        replace(*image, segment_path(number), contents(*image, segment_path(number + 1)));
+        replace(*image, log_file(number), contents(*image, log_file(number + 1)));
         check_refused(*image, read_options(), segment_file_name(number));
     }
     LogReadOptions manifest = read_options();
@@ -297,7 +308,7 @@ TEST_CASE("zeros and garbage behind the end are not damage", "[wal][recovery]") 
             for (const bool at_end : {true, false}) {
                 const auto image = restarted(original);
                 Bytes tail = zeros ? Bytes(size) : delta_of(77, size);
-                auto file = image->open(segment_path(1), FileMode::ReadWrite);
+                auto file = image->open(log_file(1), FileMode::ReadWrite);
                 REQUIRE((*file)->pwrite(tail, at_end ? 16384 : end));
                 const LogScan scan = require_scan(read_log(*image, knowing_durable(9)));
                 CHECK(scan.end.lsn == 9);
@@ -312,7 +323,7 @@ TEST_CASE("stale frames of a file used again are not taken for the log", "[wal][
     for (const std::uint32_t epoch : {1U, 2U}) {
         SimulatedFileSystem files;
         write_log(files, 40, true, log_options());
-        REQUIRE(files.rename(segment_path(1), "log/spare.tmp"));
+        REQUIRE(files.rename(log_file(1), "log/spare.tmp"));
         LogOptions options = log_options(16384, epoch);
         options.salt_seed = 1;
         {
@@ -325,7 +336,7 @@ TEST_CASE("stale frames of a file used again are not taken for the log", "[wal][
         CHECK(scan.end.lsn == 2);
         CHECK(scan.torn_tail_bytes == 0);
         CHECK_FALSE(scan.unsynced_lost);
-        flip_bit(files, segment_path(1), frame_offsets(files, 1)[1] * 8 + 99);
+        flip_bit(files, log_file(1), frame_offsets(files, 1)[1] * 8 + 99);
         CHECK(require_scan(read_log(files)).end.lsn == 1);
     }
 }
@@ -333,7 +344,7 @@ TEST_CASE("stale frames of a file used again are not taken for the log", "[wal][
 TEST_CASE("a read that fails at any call is an error, and no file is changed", "[wal][recovery]") {
     SimulatedFileSystem disk;
     write_log(disk, 40, true, small_segments());
-    flip_bit(disk, segment_path(5), 4096 * 8); // so that the end is looked at closely too
+    flip_bit(disk, log_file(5), 4096 * 8); // so that the end is looked at closely too
     const auto before = rebooted(disk);
     std::uint64_t call = 1;
     for (;; ++call) {
@@ -361,14 +372,14 @@ TEST_CASE("a frame that a live writer completes meanwhile is read, not taken for
         SimulatedFileSystem* disk;
         Bytes whole;
         int reads = 0;
-    } writer{&disk, contents(disk, segment_path(1))};
-    flip_bit(disk, segment_path(1), segment_header_size * 8 + 321);
+    } writer{&disk, contents(disk, log_file(1))};
+    flip_bit(disk, log_file(1), segment_header_size * 8 + 321);
     FaultFileSystem files{disk};
     files.set_hook(
         [](void* context, const FileCall& call) {
             auto& self = *static_cast<LiveWriter*>(context);
             if (call.operation == FileOperation::Read && call.offset == segment_header_size && ++self.reads == 2) {
-                replace(*self.disk, segment_path(1), self.whole);
+                replace(*self.disk, log_file(1), self.whole);
             }
         },
         &writer);
@@ -421,9 +432,9 @@ TEST_CASE("a transaction in parts counts only when its last part is there", "[wa
                 }
                 const auto image = rebooted(original);
                 for (std::uint64_t later = segment + 1; later <= last; ++later) {
-                    REQUIRE(image->remove(segment_path(later)));
+                    REQUIRE(image->remove(log_file(later)));
                 }
-                auto file = image->open(segment_path(segment), FileMode::ReadWrite);
+                auto file = image->open(log_file(segment), FileMode::ReadWrite);
                 REQUIRE((*file)->truncate(offsets[frame] + into));
                 CAPTURE(segment, frame, into);
                 const LogScan scan = require_scan(read_log(*image));
@@ -446,7 +457,7 @@ TEST_CASE("a transaction in parts counts only when its last part is there", "[wa
     CHECK(cuts > 40);
     const std::uint64_t second_part = frame_offsets(original, 1)[2];
     const auto damaged = rebooted(original);
-    flip_bit(*damaged, segment_path(1), second_part * 8 + 500);
+    flip_bit(*damaged, log_file(1), second_part * 8 + 500);
     check_refused(*damaged, read_options(), "0000000001.seg: offset " + std::to_string(second_part), 3);
 }
 
@@ -494,7 +505,7 @@ TEST_CASE("a frame written to the wrong place is noticed", "[wal][recovery]") {
     SimulatedFileSystem original;
     write_log(original, 12);
     const auto offsets = frame_offsets(original, 1);
-    const Bytes whole = contents(original, segment_path(1));
+    const Bytes whole = contents(original, log_file(1));
     for (std::size_t frame = 1; frame < 11; ++frame) {
         const std::size_t size = offsets[frame + 1] - offsets[frame];
         for (std::uint64_t wrong = offsets[0]; wrong + 64 < offsets[11]; wrong += 24) {
@@ -502,7 +513,7 @@ TEST_CASE("a frame written to the wrong place is noticed", "[wal][recovery]") {
                 continue;
             }
             const auto image = rebooted(original);
-            auto file = image->open(segment_path(1), FileMode::ReadWrite);
+            auto file = image->open(log_file(1), FileMode::ReadWrite);
             REQUIRE((*file)->pwrite(std::span{whole}.subspan(offsets[frame], size), wrong / 8 * 8));
             CAPTURE(frame, wrong);
             check_refused(*image, knowing_durable(12), "0000000001.seg");
@@ -513,7 +524,7 @@ TEST_CASE("a frame written to the wrong place is noticed", "[wal][recovery]") {
 TEST_CASE("replay starts behind the snapshot, and a gap between the two is damage", "[wal][recovery]") {
     SimulatedFileSystem files;
     write_log(files, 60, true, small_segments());
-    const auto third = SegmentReader::open(files, segment_path(3), system_allocator());
+    const auto third = SegmentReader::open(files, log_file(3), system_allocator());
     REQUIRE(third);
     const std::uint64_t before_third = third->header().previous.lsn;
     LogReadOptions options = read_options();
@@ -522,8 +533,8 @@ TEST_CASE("replay starts behind the snapshot, and a gap between the two is damag
     const LogScan scan = require_scan(read_log(files, options));
     CHECK(scan.transactions == 60 - options.after_lsn);
     CHECK(scan.segments.front() == 3);
-    for (const std::uint64_t number : {1, 2}) {
-        REQUIRE(files.remove(segment_path(number)));
+    for (const std::uint64_t number : {1U, 2U}) {
+        REQUIRE(files.remove(log_file(number)));
     }
     CHECK(require_scan(read_log(files, options)).end.lsn == 60);
     options.after_lsn = before_third - 1;
@@ -620,7 +631,7 @@ TEST_CASE("a log of several epochs reads as one, without what each left behind",
             REQUIRE(log.close(0));
         } else {
             // Torn off by a crash: the next epoch states an end before it.
-            flip_bit(files, segment_path(epoch), frame_offsets(files, epoch)[1] * 8);
+            flip_bit(files, log_file(epoch), frame_offsets(files, epoch)[1] * 8);
             --lsn;
         }
     }
@@ -633,8 +644,8 @@ TEST_CASE("no mutation of a log yields a wrong transaction", "[wal][fuzz]") {
     SimulatedFileSystem original;
     write_log(original, 30, true, small_segments());
     std::vector<Bytes> whole;
-    for (std::uint64_t number = 1; *original.exists(segment_path(number)); ++number) {
-        whole.push_back(contents(original, segment_path(number)));
+    for (std::uint64_t number = 1; *original.exists(log_file(number)); ++number) {
+        whole.push_back(contents(original, log_file(number)));
     }
     std::uint64_t random = 1;
     const auto next = [&random](std::uint64_t below) { return mix64(++random) % below; };
@@ -652,7 +663,7 @@ TEST_CASE("no mutation of a log yields a wrong transaction", "[wal][fuzz]") {
             }
         }
         for (std::size_t number = 0; number < mutated.size(); ++number) {
-            replace(files, segment_path(number + 1), mutated[number]);
+            replace(files, log_file(number + 1), mutated[number]);
         }
         const auto scan = read_log(files); // its visitor fails the test on any wrong byte
         refused += scan ? 0 : 1;

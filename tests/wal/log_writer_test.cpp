@@ -29,7 +29,7 @@ std::uint64_t last_readable(FileSystem& files, std::uint64_t durable = 0) {
 TEST_CASE("frames that are not the next ones are refused and nothing is written", "[wal]") {
     SimulatedFileSystem files;
     LogWriter log = write_log(files, 2);
-    const Bytes before = contents(files, segment_path(1));
+    const Bytes before = contents(files, log_file(1));
     const auto refused = [&](ByteBuffer frames) {
         const auto appended = log.append(all_of(frames));
         return !appended && appended.error().code() == ErrorCode::InvalidArgument;
@@ -50,7 +50,7 @@ TEST_CASE("frames that are not the next ones are refused and nothing is written"
     ByteBuffer tail{system_allocator()};
     tail.append(headless.view().subspan(frame_size(108)));
     CHECK(refused(std::move(tail)));
-    CHECK(contents(files, segment_path(1)) == before);
+    CHECK(contents(files, log_file(1)) == before);
     append(log, 3, 3);
     CHECK(log.written_lsn() == 3);
     CHECK(log.durable_lsn() == 2);
@@ -85,7 +85,7 @@ TEST_CASE("times never go backwards in the log", "[wal]") {
         ByteBuffer group = group_of(log.written_lsn() + 1, log.written_lsn() + 1, time);
         REQUIRE(log.append(all_of(group)));
     }
-    auto reader = SegmentReader::open(files, segment_path(1), system_allocator());
+    auto reader = SegmentReader::open(files, log_file(1), system_allocator());
     REQUIRE(reader);
     std::vector<std::uint64_t> times;
     const auto offsets = frame_offsets(files, 1);

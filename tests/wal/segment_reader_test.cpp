@@ -10,7 +10,7 @@ using namespace ecsdb::wal;
 namespace {
 
 Result<SegmentReader> open_first(FileSystem& files) {
-    return SegmentReader::open(files, segment_path(1), system_allocator());
+    return SegmentReader::open(files, log_file(1), system_allocator());
 }
 
 /// Remembers the largest piece it was asked for.
@@ -31,15 +31,15 @@ struct CountingAllocator final : Allocator {
 TEST_CASE("a segment shorter than its header is corrupt", "[wal]") {
     SimulatedFileSystem files;
     write_log(files, 1);
-    const Bytes whole = contents(files, segment_path(1));
+    const Bytes whole = contents(files, log_file(1));
     for (const std::size_t kept : {std::size_t{0}, std::size_t{1}, segment_header_size - 1}) {
-        replace(files, segment_path(1), std::span{whole}.first(kept));
+        replace(files, log_file(1), std::span{whole}.first(kept));
         const auto reader = open_first(files);
         REQUIRE_FALSE(reader);
         CHECK(reader.error().code() == ErrorCode::Corrupt);
         CHECK(reader.error().message().find("0000000001.seg") != std::string::npos);
     }
-    REQUIRE(files.remove(segment_path(1)));
+    REQUIRE(files.remove(log_file(1)));
     const auto missing = open_first(files);
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code() == ErrorCode::NotFound);
@@ -77,14 +77,14 @@ TEST_CASE("a frame is found only where all of it lies before the limit", "[wal]"
 TEST_CASE("a length nobody vouches for takes no memory", "[wal]") {
     SimulatedFileSystem files;
     write_log(files, 1);
-    Bytes bytes = contents(files, segment_path(1));
+    Bytes bytes = contents(files, log_file(1));
     bytes.resize(std::size_t{20} << 20U);
     const auto try_length = [&](std::uint32_t length, std::uint32_t epoch) {
         store_le<std::uint32_t>(bytes.data() + segment_header_size, length);
         store_le<std::uint32_t>(bytes.data() + segment_header_size + 32, epoch);
-        replace(files, segment_path(1), bytes);
+        replace(files, log_file(1), bytes);
         CountingAllocator allocator;
-        auto reader = SegmentReader::open(files, segment_path(1), allocator);
+        auto reader = SegmentReader::open(files, log_file(1), allocator);
         REQUIRE(reader);
         const auto frame = reader->frame_at(segment_header_size, reader->size());
         REQUIRE(frame);
@@ -101,7 +101,7 @@ TEST_CASE("without memory a segment cannot be read, which is no damage", "[wal]"
     SimulatedFileSystem files;
     write_log(files, 1);
     CountingAllocator allocator;
-    auto reader = SegmentReader::open(files, segment_path(1), allocator);
+    auto reader = SegmentReader::open(files, log_file(1), allocator);
     REQUIRE(reader);
     allocator.refuse = true;
     const auto frame = reader->frame_at(segment_header_size, reader->size());
@@ -143,18 +143,18 @@ TEST_CASE("behind a hole, whole frames are found and what they bear witness to",
 TEST_CASE("the search behind a hole sees the last byte of a file of any size", "[wal]") {
     SimulatedFileSystem files;
     write_log(files, 1);
-    const Bytes whole = contents(files, segment_path(1));
+    const Bytes whole = contents(files, log_file(1));
     const std::uint64_t end = frame_offsets(files, 1).back();
     for (std::size_t size = static_cast<std::size_t>(end); size < end + 60; ++size) {
         Bytes bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(end));
         bytes.resize(size);
-        replace(files, segment_path(1), bytes);
+        replace(files, log_file(1), bytes);
         auto reader = open_first(files);
         REQUIRE(reader);
         CHECK(reader->look_behind(end, 1)->end == end);
         if (size > end) {
             bytes.back() = std::byte{1};
-            replace(files, segment_path(1), bytes);
+            replace(files, log_file(1), bytes);
             auto changed = open_first(files);
             REQUIRE(changed);
             const std::uint64_t found = changed->look_behind(end, 1)->end;
@@ -166,7 +166,7 @@ TEST_CASE("the search behind a hole sees the last byte of a file of any size", "
 TEST_CASE("bytes made to look like frames do not hold the search up for ever", "[wal]") {
     SimulatedFileSystem files;
     write_log(files, 1);
-    Bytes bytes = contents(files, segment_path(1));
+    Bytes bytes = contents(files, log_file(1));
     const std::uint64_t end = frame_offsets(files, 1).back();
     bytes.resize(std::size_t{8} << 20U);
     // Every 40 bytes a header that claims half the file: 200,000 checksums over 4 MiB each, were they all tried.
@@ -176,7 +176,7 @@ TEST_CASE("bytes made to look like frames do not hold the search up for ever", "
         store_le<std::uint32_t>(bytes.data() + at + 32, 1);
         store_le<std::uint16_t>(bytes.data() + at + 36, 1);
     }
-    replace(files, segment_path(1), bytes);
+    replace(files, log_file(1), bytes);
     auto reader = open_first(files);
     REQUIRE(reader);
     const auto rest = reader->look_behind(end, 1);

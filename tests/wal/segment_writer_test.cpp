@@ -41,8 +41,8 @@ TEST_CASE("a segment has no name before its header is durable", "[wal]") {
                 plan.tear = 512;
                 plan.garbage = true;
                 const auto image = files.after_crash_at(change, plan);
-                if (*image->exists(segment_path(1))) {
-                    const auto reader = SegmentReader::open(*image, segment_path(1), system_allocator());
+                if (*image->exists(log_file(1))) {
+                    const auto reader = SegmentReader::open(*image, log_file(1), system_allocator());
                     CAPTURE(change, seed);
                     REQUIRE(reader);
                     CHECK(reader->size() == 8192);
@@ -116,10 +116,10 @@ TEST_CASE("an old segment's file is used again, and says so", "[wal]") {
     REQUIRE(writer);
     REQUIRE(writer->publish());
     CHECK_FALSE(*files.exists("log/spare.tmp"));
-    const auto reader = SegmentReader::open(files, segment_path(1), system_allocator());
+    const auto reader = SegmentReader::open(files, log_file(1), system_allocator());
     REQUIRE(reader);
     CHECK(reader->header().flags == segment_flag_reused);
-    CHECK(contents(files, segment_path(1))[5000] == std::byte{0xAB});
+    CHECK(contents(files, log_file(1))[5000] == std::byte{0xAB});
 }
 
 TEST_CASE("zeros are written ahead of the frames, up to the segment's end", "[wal]") {

@@ -118,7 +118,7 @@ private:
             std::uint64_t* const mask = masks + i * words_;
             comparison_(before + i * table_->size, after + i * table_->size, mask);
             pending[pending_count] = static_cast<std::uint16_t>(i);
-            pending_count += *mask != 0 || std::any_of(mask + 1, mask + words_, [](std::uint64_t word) { return word != 0; }) ? 1 : 0;
+            pending_count += *mask != 0 || std::any_of(mask + 1, mask + words_, [](std::uint64_t word) { return word != 0; }) ? 1U : 0U;
         }
         std::array<std::uint16_t, chunk_rows> members;
         while (pending_count != 0) {

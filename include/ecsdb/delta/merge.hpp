@@ -186,18 +186,23 @@ private:
             const LifeEvent& first = lives_[i];
             Life life{first.entity.index(), 0, !first.created, false};
             Entity current = first.entity;
+            Entity destroyed;
             for (; i < lives_.size() && lives_[i].entity.index() == life.index; ++i) {
                 const LifeEvent& event = lives_[i];
-                if (event.created == life.alive || (!event.created && event.entity != current)) {
+                // Generations grow. One may be destroyed that was never seen created: it lived within one delta.
+                const bool newer = event.entity.generation() > current.generation();
+                const bool fits = event.created ? !life.alive && (newer || &event == &first) : newer || (life.alive && event.entity == current);
+                if (!fits) {
                     return false;
                 }
                 life.alive = event.created;
                 life.is_new = event.created;
                 life.since = event.delta;
                 current = event.entity;
+                destroyed = event.created ? destroyed : event.entity;
             }
-            if (!first.created) {
-                destroyed_.push_back(first.entity);
+            if (!destroyed.is_null()) {
+                destroyed_.push_back(destroyed);
             }
             if (life.alive) {
                 created_.push_back(current);
@@ -326,7 +331,7 @@ private:
 
 /// Appends to `out` one delta that does what `deltas` do one after the other; each must begin where the one before ends.
 ///
-/// An entity created and destroyed leaves nothing; a row removed and added again was replaced, that is, changed in all fields; versions are
+/// An entity created and destroyed leaves only that its generation is spent; a row removed and added again was replaced, that is, changed in all fields; versions are
 /// summed. The result is canonical, whatever the deltas were cut into, and keeps the last time, tick and clock, and the origin if all share
 /// it. Fails with `Gap`, `Corrupt` (also where deltas contradict each other), `Unsupported`, `OutOfMemory`, or `InvalidArgument` for no
 /// delta or too many entities (`merge_expansion_limit`); `out` then holds nothing of use.

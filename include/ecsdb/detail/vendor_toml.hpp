@@ -12,7 +12,13 @@
 // TOML_EXCEPTIONS is left to the build: defining it here would change what the program's own use of toml++ means.
 #include <toml++/toml.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,28 +28,62 @@ namespace ecsdb::detail {
 /// A parsed document, or where and why the text is none.
 struct TomlDocument {
     toml::table root;
-    std::string complaint; ///< Empty when the text was parsed.
-    std::uint32_t line = 0;
+    std::string complaint;  ///< Empty when the text was parsed.
+    std::uint32_t line = 0; ///< 0 when there was no text to read.
     std::uint32_t column = 0;
+
+    void refuse(std::string why, std::uint32_t at_line, std::uint32_t at_column) {
+        complaint = std::move(why);
+        line = at_line;
+        column = at_column;
+    }
 };
 
-/// Runs `parse` and catches its refusal.
-template <typename Parse>
-[[nodiscard]] TomlDocument toml_document_of(Parse parse) {
+/// Refuses a table header that begins with anything but a name, as in `[[[`: toml++ 3.3 only asserts that it does, and without
+/// assertions tells the compiler to rely on it. (A schema has no lists of lists, whose lines could look the same.)
+inline void refuse_nameless_headers(std::string_view text, TomlDocument& document) {
+    std::uint32_t line = 1;
+    for (std::size_t begin = 0; begin < text.size(); ++line) {
+        const std::size_t end = std::min(text.find('\n', begin), text.size());
+        const std::string_view whole = text.substr(begin, end - begin);
+        begin = end + 1;
+        const auto skip_blanks = [whole](std::size_t at) { return std::min(whole.find_first_not_of(" \t", at), whole.size()); };
+        // A line of the file's first bytes may follow a byte order mark.
+        const std::size_t open = skip_blanks(line == 1 && whole.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0);
+        if (open == whole.size() || whole[open] != '[') {
+            continue;
+        }
+        std::size_t name = skip_blanks(open + 1);
+        if (name == open + 1 && name < whole.size() && whole[name] == '[') {
+            name = skip_blanks(name + 1);
+        }
+        const char first = name < whole.size() ? whole[name] : '\n';
+        const bool is_name = (first >= 'a' && first <= 'z') || (first >= 'A' && first <= 'Z') || (first >= '0' && first <= '9') ||
+                             first == '_' || first == '-' || first == '"' || first == '\'';
+        if (!is_name) {
+            document.refuse("a table needs a name in its brackets", line, static_cast<std::uint32_t>(open + 1));
+            return;
+        }
+    }
+}
+
+[[nodiscard]] inline TomlDocument parse_toml(std::string_view text) {
     TomlDocument document;
+    refuse_nameless_headers(text, document);
+    if (!document.complaint.empty()) {
+        return document;
+    }
     const auto refuse = [&](const toml::parse_error& error) {
-        document.complaint = error.description();
-        document.line = error.source().begin.line;
-        document.column = error.source().begin.column;
+        document.refuse(std::string{error.description()}, error.source().begin.line, error.source().begin.column);
     };
 #if TOML_EXCEPTIONS
     try {
-        document.root = parse();
+        document.root = toml::parse(text);
     } catch (const toml::parse_error& error) {
         refuse(error);
     }
 #else
-    toml::parse_result result = parse();
+    toml::parse_result result = toml::parse(text);
     if (result) {
         document.root = std::move(result).table();
     } else {
@@ -53,13 +93,30 @@ template <typename Parse>
     return document;
 }
 
-[[nodiscard]] inline TomlDocument parse_toml(std::string_view text) {
-    return toml_document_of([&] { return toml::parse(text); });
-}
+/// More than any schema: a file given by mistake is not read whole.
+inline constexpr std::size_t max_toml_file_size = std::size_t{16} << 20U;
 
-/// A file that cannot be read is a complaint without a line.
-[[nodiscard]] inline TomlDocument parse_toml_file(std::string_view path) {
-    return toml_document_of([&] { return toml::parse_file(path); });
+[[nodiscard]] inline TomlDocument parse_toml_file(const std::string& path) {
+    TomlDocument document;
+    std::FILE* const file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) {
+        document.complaint = std::strerror(errno);
+        return document;
+    }
+    std::string text;
+    std::array<char, 16384> chunk{};
+    while (const std::size_t count = std::fread(chunk.data(), 1, chunk.size(), file)) {
+        text.append(chunk.data(), count);
+        if (text.size() > max_toml_file_size) {
+            document.complaint = "is larger than " + std::to_string(max_toml_file_size) + " bytes, so no schema";
+            break;
+        }
+    }
+    if (std::ferror(file) != 0) {
+        document.complaint = std::strerror(errno);
+    }
+    std::fclose(file);
+    return document.complaint.empty() ? parse_toml(text) : std::move(document);
 }
 
 } // namespace ecsdb::detail

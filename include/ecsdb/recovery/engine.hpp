@@ -5,7 +5,7 @@
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
-#include "ecsdb/schema/layout.hpp"
+#include "ecsdb/recovery/report.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 
 #include <cstddef>
@@ -29,7 +29,7 @@ struct Statistics {
     std::size_t allocated_bytes = 0; ///< Taken from the allocator.
 };
 
-/// A database without component types. `Database` is its typed face.
+/// A database without component types, opened by `open_engine` (recovery/open.hpp). `Database` is its typed face.
 class Engine {
 public:
     Engine(const Engine&) = delete;
@@ -38,7 +38,10 @@ public:
     ~Engine() {
         if (pipeline_ != nullptr && pipeline_->fork_guard().in_child()) {
             static_cast<void>(pipeline_.release()); // NOLINT: its thread exists in the parent only
-            static_cast<void>(durable_.release());  // NOLINT: its files are the parent's to write
+            if (durable_ != nullptr) {
+                durable_->abandon();
+                static_cast<void>(durable_.release()); // NOLINT: its files are the parent's to write
+            }
             return;
         }
         static_cast<void>(close());
@@ -47,20 +50,6 @@ public:
         if (store_ != nullptr) {
             store_->drop_owner();
         }
-    }
-
-    /// Opens a database with a finished schema. With `extend_stored`, a stored database may have more tables than `schema` names (each
-    /// component type is checked by its own binding); otherwise its schema must be the same.
-    [[nodiscard]] static Result<std::unique_ptr<Engine>> open(const Options& options, Schema schema, bool extend_stored) {
-        return open_with(options, std::make_shared<const Schema>(std::move(schema)), extend_stored);
-    }
-
-    /// Opens a stored database with the schema it has; `NotFound` when there is none.
-    [[nodiscard]] static Result<std::unique_ptr<Engine>> open_existing(const Options& options) {
-        if (options.directory.empty()) {
-            return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
-        }
-        return open_with(options, nullptr, true);
     }
 
     [[nodiscard]] storage::Store& store() const noexcept { return *store_; }
@@ -76,7 +65,7 @@ public:
         if (store_->published_version() < version && pipeline_->writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "waiting for a version on the writer's own thread would wait for ever"};
         }
-        transaction::WakeUp poll; // versions come by the thousand: waiting in small steps costs less than waking every waiter
+        WakeUp poll; // versions come by the thousand: waiting in small steps costs less than waking every waiter
         const bool reached = poll.wait(*clock_, timeout_ns, [&] { return store_->published_version() >= version; });
         if (!reached) {
             return Error{ErrorCode::Timeout, "version " + std::to_string(version) + " was not reached in time; the newest is " +
@@ -137,12 +126,12 @@ public:
     }
 
 private:
+    friend class EngineOpener;
+
     explicit Engine(const Options& options) noexcept
         : allocator_{options.allocator != nullptr ? options.allocator : &system_allocator_}, clock_{options.clock != nullptr
                                                                                                         ? options.clock
                                                                                                         : &system_clock_} {}
-
-    static Result<std::unique_ptr<Engine>> open_with(const Options& options, std::shared_ptr<const Schema> schema, bool extend_stored);
 
     SystemClock system_clock_;
     Allocator* allocator_;
@@ -157,20 +146,4 @@ private:
     inline static SystemAllocator system_allocator_{};
 };
 
-} // namespace ecsdb
-namespace ecsdb {
-inline Result<std::unique_ptr<Engine>> Engine::open_with(const Options& options, std::shared_ptr<const Schema> schema, bool) {
-    auto engine = std::unique_ptr<Engine>{new Engine{options}};
-    const storage::PoolOptions pool{options.first_block_bytes, options.max_block_bytes, options.memory_limit};
-    engine->store_ = storage::Store::create(*engine->allocator_, pool, std::move(schema));
-    engine->pipeline_ = std::make_unique<transaction::Pipeline>(
-        *engine->store_, *engine->clock_, options.shard,
-        transaction::PipelineOptions{options.queue_transactions, options.submit_timeout_ns, options.own_thread});
-    if (!engine->store_->pool().reserve(options.initial_bytes) || !engine->pipeline_->writer().state().create_first_root(options.shard)) {
-        return Error{ErrorCode::OutOfMemory, "no memory for an empty database"};
-    }
-    engine->store_->publish(&engine->pipeline_->writer().state().root());
-    engine->pipeline_->start();
-    return engine;
-}
 } // namespace ecsdb

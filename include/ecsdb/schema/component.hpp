@@ -115,13 +115,7 @@ public:
         table.parent_name = options.parent;
         table.key_name = options.key;
         table.fields = fields_of(type);
-        if (options.constrain != nullptr) {
-            TableEditor editor{table};
-            options.constrain(editor);
-            if (!editor.unknown_field().empty()) {
-                fail("table `" + table.name + "`: its options constrain a field `" + editor.unknown_field() + "`, which it does not have");
-            }
-        }
+        constrain("table", table, options.constrain);
         tables_.push_back(std::move(table));
     }
 
@@ -133,6 +127,18 @@ public:
     }
 
 private:
+    void constrain(const char* what, Table& table, void (*edit)(TableEditor&)) {
+        if (edit == nullptr) {
+            return;
+        }
+        TableEditor editor{table};
+        edit(editor);
+        if (!editor.unknown_field().empty()) {
+            fail(std::string{what} + " `" + table.name + "`: its options constrain a field `" + editor.unknown_field() +
+                 "`, which it does not have");
+        }
+    }
+
     std::vector<Field> fields_of(const StructDescription& type) {
         std::vector<Field> fields;
         fields.reserve(type.members.size());
@@ -176,9 +182,13 @@ private:
                 return static_cast<std::uint16_t>(i);
             }
         }
+        Table edited; // Options edit tables, and a struct is fields all the same.
+        edited.name = type.name;
+        edited.fields = fields_of(type); // Adds inner structs first, so this one's index is known only afterwards.
+        constrain("struct", edited, type.constrain);
         StructType added;
         added.name = type.name;
-        added.fields = fields_of(type); // Adds inner structs first, so this one's index is known only afterwards.
+        added.fields = std::move(edited.fields);
         structs_.push_back(std::move(added));
         struct_origins_.push_back(type.members.data());
         return static_cast<std::uint16_t>(structs_.size() - 1);

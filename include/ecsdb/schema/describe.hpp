@@ -20,6 +20,12 @@ namespace ecsdb {
 
 struct StructDescription;
 struct EnumDescription;
+class TableEditor;
+
+/// What a struct inside components cannot say itself: the defaults of its fields. Specialise it right after `ECSDB_STRUCT`, before the
+/// first component that holds the struct, with `static void constrain(TableEditor&)`; see `ComponentOptions`.
+template <typename T>
+struct StructOptions {};
 
 /// One field of a C++ struct.
 struct MemberDescription {
@@ -43,6 +49,7 @@ struct StructDescription {
     std::span<const MemberDescription> members;
     std::uint32_t size = 0;
     std::uint32_t alignment = 1;
+    void (*constrain)(TableEditor&) = nullptr; ///< `StructOptions::constrain`, if there is one.
 };
 
 struct EnumeratorDescription {
@@ -89,7 +96,11 @@ inline constexpr auto description_of = ecsdb_describe(::ecsdb_described<T>{});
 
 template <typename T>
 [[nodiscard]] constexpr StructDescription describe_struct() noexcept {
-    return {description_of<T>.name, description_of<T>.members, sizeof(T), alignof(T)};
+    StructDescription description{description_of<T>.name, description_of<T>.members, sizeof(T), alignof(T)};
+    if constexpr (requires(TableEditor & table) { StructOptions<T>::constrain(table); }) {
+        description.constrain = [](TableEditor& table) { StructOptions<T>::constrain(table); };
+    }
+    return description;
 }
 
 template <typename T>

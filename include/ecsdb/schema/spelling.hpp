@@ -144,7 +144,7 @@ template <typename Words>
         return {};
     }
     std::string_view best;
-    std::size_t best_distance = std::max<std::size_t>(1, word.size() / 2);
+    std::size_t best_distance = word.size() / 2;
     for (const auto& candidate : words) {
         const std::string_view known{candidate};
         if (const std::size_t distance = edit_distance(word, known);

@@ -363,12 +363,7 @@ namespace ecsdb {
 
 /// The same, of a file. `ErrorCode::Io` if it cannot be read.
 [[nodiscard]] inline Result<Schema> load_schema_file(const std::string& path) {
-    const detail::TomlDocument document = detail::parse_toml_file(path);
-    if (document.complaint.empty() && document.root.empty()) {
-        // A directory opens like a file and then gives no bytes.
-        return Error{ErrorCode::Io, path + ": is empty, or no file"};
-    }
-    return detail::read_document(document, path);
+    return detail::read_document(detail::parse_toml_file(path), path);
 }
 
 } // namespace ecsdb

@@ -111,7 +111,7 @@ namespace ecsdb::detail {
             return refuse(" has " + std::to_string(text->size()) + " bytes, and the field holds " + std::to_string(field.capacity));
         }
         if (!is_utf8(*text)) {
-            return Error{ErrorCode::InvalidSchema, "the text is not UTF-8"};
+            return Error{ErrorCode::InvalidSchema, "is not UTF-8"};
         }
         return SchemaValue{value};
     }

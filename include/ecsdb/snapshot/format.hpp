@@ -129,8 +129,8 @@ struct Footer {
         return Error{ErrorCode::Corrupt, "the header's checksum differs"};
     }
     if (const auto version = load_le<std::uint16_t>(bytes.data() + 12); version != format_version) {
-        return Error{ErrorCode::Unsupported, "snapshot format version " + std::to_string(version) + "; this build reads version " +
-                                                 std::to_string(format_version)};
+        return Error{ErrorCode::Unsupported,
+                     "snapshot format version " + std::to_string(version) + "; this build reads version " + std::to_string(format_version)};
     }
     FileHeader header;
     std::ranges::copy(bytes.subspan(16, header.identity.database.size()), header.identity.database.begin());
@@ -163,8 +163,8 @@ inline void store_block_header(std::byte* bytes, const BlockHeader& header) noex
 
 /// Reads `block_header_size` bytes, checking nothing.
 [[nodiscard]] inline BlockHeader load_block_header(const std::byte* bytes) noexcept {
-    return {load_le<BlockKind>(bytes),          load_le<Codec>(bytes + 1),          load_le<TableId>(bytes + 2),
-            load_le<std::uint32_t>(bytes + 4),  load_le<std::uint32_t>(bytes + 8),  load_le<std::uint32_t>(bytes + 12),
+    return {load_le<BlockKind>(bytes),          load_le<Codec>(bytes + 1),         load_le<TableId>(bytes + 2),
+            load_le<std::uint32_t>(bytes + 4),  load_le<std::uint32_t>(bytes + 8), load_le<std::uint32_t>(bytes + 12),
             load_le<std::uint32_t>(bytes + 16), load_le<std::uint32_t>(bytes + 20)};
 }
 

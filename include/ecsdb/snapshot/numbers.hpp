@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 
 namespace ecsdb::snapshot {
@@ -20,57 +21,110 @@ enum class NumbersForm : std::uint8_t {
     Bytes = 3,   ///< A u8 each.
 };
 
-/// Appends `numbers`, of which there must be at most 2^20. Takes at most 1 + 4 bytes each.
+/// Numbers in one list, at most.
+inline constexpr std::size_t max_numbers = std::size_t{1} << 20U;
+
+namespace detail {
+
+/// Calls `visit(first, last, length)` for every run in which `belongs(previous, next)` holds from number to number.
+template <typename Belongs, typename Visit>
+void for_each_run(std::span<const std::uint32_t> numbers, Belongs belongs, Visit visit) {
+    for (std::size_t begin = 0; begin < numbers.size();) {
+        std::size_t end = begin + 1;
+        while (end < numbers.size() && belongs(numbers[end - 1], numbers[end])) {
+            ++end;
+        }
+        visit(numbers[begin], numbers[end - 1], end - begin);
+        begin = end;
+    }
+}
+
+} // namespace detail
+
+/// Appends `numbers`, of which there may be `max_numbers`. Takes at most 1 byte and 4 for each.
 inline void append_numbers(ByteBuffer& out, std::span<const std::uint32_t> numbers) noexcept {
-    constexpr std::size_t most_per_run = 8; // a number takes at most 5 bytes, a length at most 3
+    ECSDB_ASSERT(numbers.size() <= max_numbers, "a list of numbers is too long");
+    constexpr std::size_t most_per_run = 8; // 5 bytes for a number or a distance, 3 for a length
+    // Numbers never wrap round to 0 within a run.
+    const auto is_step = [](std::uint32_t previous, std::uint32_t next) { return next == previous + 1U && next != 0; };
+    const auto is_repeat = [](std::uint32_t previous, std::uint32_t next) { return next == previous; };
     std::size_t steps = 1;
     std::size_t repeats = 1;
-    std::uint32_t all = numbers.empty() ? 0 : numbers[0];
+    std::uint32_t bits = numbers.empty() ? 0 : numbers[0];
     for (std::size_t i = 1; i < numbers.size(); ++i) {
-        steps += numbers[i] != numbers[i - 1] + 1U ? 1U : 0U;
-        repeats += numbers[i] != numbers[i - 1] ? 1U : 0U;
-        all |= numbers[i];
+        steps += is_step(numbers[i - 1], numbers[i]) ? 0U : 1U;
+        repeats += is_repeat(numbers[i - 1], numbers[i]) ? 0U : 1U;
+        bits |= numbers[i];
     }
-    const std::size_t shortest = std::min({steps * most_per_run, repeats * most_per_run, numbers.size() * (all < 256 ? 1U : 4U)});
-    const auto for_each_run = [&](std::uint32_t difference, auto append) {
-        for (std::size_t begin = 0; begin < numbers.size();) {
-            std::size_t end = begin + 1;
-            while (end < numbers.size() && numbers[end] == numbers[end - 1] + difference) {
-                ++end;
-            }
-            append(numbers[begin]);
-            out.append_varint(end - begin - 1);
-            begin = end;
-            // A run of steps that reaches the last number has no successor.
+    const std::size_t each = bits < 256 ? numbers.size() : numbers.size() * 4;
+    if (std::min(steps, repeats) * most_per_run > each) {
+        out.append_le<NumbersForm>(bits < 256 ? NumbersForm::Bytes : NumbersForm::Plain);
+        std::byte* const room = out.extend(each);
+        if (room != nullptr && bits < 256) {
+            std::transform(numbers.begin(), numbers.end(), room, [](std::uint32_t number) { return static_cast<std::byte>(number); });
+        } else if (room != nullptr && each != 0) {
+            std::memcpy(room, numbers.data(), each);
         }
-    };
-    if (repeats * most_per_run == shortest) {
+        return;
+    }
+    if (repeats <= steps) {
         out.append_le<NumbersForm>(NumbersForm::Repeats);
-        for_each_run(0, [&](std::uint32_t number) { out.append_varint(number); });
-    } else if (steps * most_per_run == shortest) {
-        out.append_le<NumbersForm>(NumbersForm::Steps);
-        std::int64_t expected = 0;
-        for (std::size_t begin = 0; begin < numbers.size();) {
-            std::size_t end = begin + 1;
-            while (end < numbers.size() && numbers[end] != 0 && numbers[end] == numbers[end - 1] + 1U) {
-                ++end;
-            }
-            out.append_zigzag(static_cast<std::int64_t>(numbers[begin]) - expected);
-            out.append_varint(end - begin - 1);
-            expected = static_cast<std::int64_t>(numbers[end - 1]) + 1;
-            begin = end;
-        }
-    } else if (all < 256) {
-        out.append_le<NumbersForm>(NumbersForm::Bytes);
-        if (std::byte* room = out.extend(numbers.size())) {
-            for (const std::uint32_t number : numbers) {
-                *room++ = static_cast<std::byte>(number);
-            }
-        }
-    } else {
-        out.append_le<NumbersForm>(NumbersForm::Plain);
-        out.append(std::as_bytes(numbers));
+        detail::for_each_run(numbers, is_repeat, [&](std::uint32_t first, std::uint32_t, std::size_t length) {
+            out.append_varint(first);
+            out.append_varint(length - 1);
+        });
+        return;
     }
+    out.append_le<NumbersForm>(NumbersForm::Steps);
+    std::int64_t end = 0;
+    detail::for_each_run(numbers, is_step, [&](std::uint32_t first, std::uint32_t last, std::size_t length) {
+        out.append_zigzag(static_cast<std::int64_t>(first) - end);
+        out.append_varint(length - 1);
+        end = static_cast<std::int64_t>(last) + 1;
+    });
+}
+
+/// Fills `numbers` from `in`. False where the bytes are no such list of that length; `numbers` then holds anything.
+[[nodiscard]] inline bool read_numbers(ByteReader& in, std::span<std::uint32_t> numbers) noexcept {
+    constexpr std::int64_t largest = std::numeric_limits<std::uint32_t>::max();
+    const auto form = in.read_le<NumbersForm>();
+    if (form == NumbersForm::Plain || form == NumbersForm::Bytes) {
+        const auto bytes = in.read_bytes(numbers.size() * (form == NumbersForm::Plain ? 4 : 1));
+        if (in.failed()) {
+            return false;
+        }
+        if (form == NumbersForm::Bytes) {
+            std::transform(bytes.begin(), bytes.end(), numbers.begin(), [](std::byte byte) { return static_cast<std::uint32_t>(byte); });
+        } else if (!bytes.empty()) {
+            std::memcpy(numbers.data(), bytes.data(), bytes.size());
+        }
+        return true;
+    }
+    if (form != NumbersForm::Steps && form != NumbersForm::Repeats) {
+        return false;
+    }
+    const std::uint32_t step = form == NumbersForm::Steps ? 1 : 0;
+    std::int64_t end = 0;
+    for (std::size_t filled = 0; filled < numbers.size();) {
+        const std::uint64_t number = in.read_varint();
+        const std::uint64_t further = in.read_varint();
+        // Distances beyond 2^33 lead nowhere; refused before they are added, so that nothing overflows.
+        if (in.failed() || further >= numbers.size() - filled || number > std::uint64_t{1} << 34U) {
+            return false;
+        }
+        const std::int64_t first = step == 0 ? static_cast<std::int64_t>(number) : end + zigzag_decode(number);
+        const std::int64_t last = first + static_cast<std::int64_t>(step * further);
+        if (first < 0 || last > largest) {
+            return false;
+        }
+        auto value = static_cast<std::uint32_t>(first);
+        for (std::uint64_t left = further + 1; left != 0; --left) {
+            numbers[filled++] = value;
+            value += step;
+        }
+        end = last + 1;
+    }
+    return true;
 }
 
 } // namespace ecsdb::snapshot

@@ -90,7 +90,7 @@ bool append_run(WriteBuffer& state, NodeTree& column, const PageGeometry& geomet
     state.writable_root().entity_count += count;
     for (std::uint32_t i = 0; i < count; ++i) {
         const std::uint32_t index = first.index() + i;
-        if (!state.store().entity_versions().cover(index) || !state.touch(index)) {
+        if (!state.start_count(index) || !state.touch(index)) {
             return Outcome::OutOfMemory;
         }
     }

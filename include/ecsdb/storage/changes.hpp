@@ -21,10 +21,8 @@ struct Change {
     TableId table; ///< Meaningless for `Created` and `Destroyed`.
     ChangeKind kind;
     std::uint8_t reserved;
-    std::size_t before; ///< `Removed`, `Changed`: where the row's earlier bytes are, see `Changes::before`.
+    std::size_t before; ///< `Removed`, `Changed`: where the row's earlier bytes are, see `Changes::before`; otherwise the generation.
 };
-
-using IndexList = GrowArray<std::uint32_t>;
 
 /// The running transaction's changes, with the bytes rows had before. Writer only. Every note returns false when memory is refused.
 class Changes {
@@ -35,9 +33,9 @@ public:
     void set_recording(bool on) noexcept { recording_ = on; }
     [[nodiscard]] bool recording() const noexcept { return recording_; }
 
-    [[nodiscard]] bool created(Entity entity) noexcept { return !recording_ || list_.push({entity.index(), 0, ChangeKind::Created, 0, 0}); }
+    [[nodiscard]] bool created(Entity entity) noexcept { return !recording_ || note(entity, ChangeKind::Created); }
     [[nodiscard]] bool destroyed(Entity entity) noexcept {
-        return !recording_ || list_.push({entity.index(), 0, ChangeKind::Destroyed, 0, 0});
+        return !recording_ || note(entity, ChangeKind::Destroyed);
     }
     [[nodiscard]] bool added(std::uint32_t index, TableId table) noexcept {
         return !recording_ || list_.push({index, table, ChangeKind::Added, 0, 0});
@@ -57,6 +55,7 @@ public:
     }
 
 private:
+    bool note(Entity entity, ChangeKind kind) noexcept { return list_.push({entity.index(), 0, kind, 0, entity.generation()}); }
     bool note(std::uint32_t index, TableId table, ChangeKind kind, const std::byte* row, std::uint32_t row_bytes) noexcept {
         const std::size_t place = before_.size();
         if (!before_.resize_for_overwrite(place + row_bytes)) {

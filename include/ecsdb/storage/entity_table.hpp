@@ -23,10 +23,10 @@ static_assert(sizeof(EntityRecord) == 12);
 
 /// The records of one version. Any thread may read a pinned version's; the writer changes the one under construction.
 class EntityTable {
-    // Smaller pages than a column's: records are touched at random, and a touched page is copied.
-    static constexpr PageGeometry geometry{sizeof(EntityRecord), 64};
-
 public:
+    /// Smaller pages than a column's: records are touched at random, and a touched page is copied.
+    static constexpr std::uint32_t records_per_page = 64;
+
     /// Null for an index whose page was never needed. Cost: O(1), three dependent loads.
     [[nodiscard]] const EntityRecord* find(std::uint32_t index) const noexcept {
         const Node* const page = pages_.find(geometry.page_of(index));
@@ -90,6 +90,8 @@ public:
     }
 
 private:
+    static constexpr PageGeometry geometry{sizeof(EntityRecord), records_per_page};
+
     static EntityRecord* records(Node* page) noexcept { return reinterpret_cast<EntityRecord*>(page_rows(page)); }
     static const EntityRecord* records(const Node* page) noexcept { return reinterpret_cast<const EntityRecord*>(page_rows(page)); }
 

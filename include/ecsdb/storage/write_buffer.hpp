@@ -79,10 +79,7 @@ public:
     void discard_batch(const Root* published) noexcept {
         ECSDB_ASSERT(discardable_, "a batch can only be discarded if that was asked for before it began");
         store_->reclaimer().unretire_since(workspace_.stamp());
-        for (const std::uint32_t index : batch_touched_.view()) {
-            store_->entity_versions().uncount(index);
-        }
-        batch_touched_.clear();
+        take_back(batch_touched_);
         destroyed_.clear();
         root_ = const_cast<Root*>(published);
     }
@@ -98,12 +95,20 @@ public:
         counted_ = nullptr;
         entity_count_before_ = root_->entity_count;
         destroyed_before_ = destroyed_.size();
+        counting_ = true;
+        broken_ = false;
     }
+    /// An operation of this transaction was left half-done: whoever goes on regardless must not keep it.
+    void mark_broken() noexcept { broken_ = true; }
+    [[nodiscard]] bool is_broken() const noexcept { return broken_; }
+    /// Whether changed entities are counted: not by applied deltas that bring no counts. Until the transaction ends.
+    void set_counting(bool on) noexcept { counting_ = on; }
+
     /// The transaction stands and is the next version.
     void keep_transaction(std::uint64_t time_ns) noexcept {
         workspace_.keep();
-        for (const std::uint32_t index : touched_.view()) {
-            store_->entity_versions().settle(index);
+        for (const Count& count : touched_.view()) {
+            store_->entity_versions().settle(count.index);
         }
         if (discardable_) {
             remember_touched();
@@ -120,10 +125,7 @@ public:
         for (ArchetypeShape* shape = counted_; shape != nullptr; shape = shape->next_counted_) {
             trim_later(*shape);
         }
-        for (const std::uint32_t index : touched_.view()) {
-            store_->entity_versions().uncount(index);
-        }
-        touched_.clear();
+        take_back(touched_);
         changes_.clear();
         root_->entity_count = entity_count_before_;
         destroyed_.shrink_to(destroyed_before_);
@@ -145,14 +147,14 @@ public:
         }
         const std::uint32_t index = entity.index();
         EntityRecord* const record = root_->entities.writable(workspace_, index);
-        if (record == nullptr || !store_->entity_versions().cover(index)) {
+        if (record == nullptr) {
             return Outcome::OutOfMemory;
         }
         if (record->archetype != no_archetype || record->generation >= entity.generation()) {
             return Outcome::AlreadyExists;
         }
         Archetype* const home = archetype(shape.id(), shape);
-        if (home == nullptr || !workspace_.undo().note(record, sizeof(EntityRecord)) || !append_row(*home, index)) {
+        if (home == nullptr || !start_count(index) || !workspace_.undo().note(record, sizeof(EntityRecord)) || !append_row(*home, index)) {
             return Outcome::OutOfMemory;
         }
         *record = {home->rows - 1, shape.id(), entity.generation()};
@@ -194,6 +196,33 @@ public:
         return Outcome::Done;
     }
 
+    /// Ends an entity of which this state may never have heard (an applied delta): its generation is spent either way, and whoever had
+    /// the index before it is gone too. `NotFound` where a later one had it.
+    [[nodiscard]] Outcome spend(Entity entity) noexcept {
+        if (entity.shard() != root_->shard || root_->entities.find_living(entity) != nullptr) {
+            return destroy(entity);
+        }
+        EntityRecord* const record = root_->entities.writable(workspace_, entity.index());
+        if (record == nullptr) {
+            return Outcome::OutOfMemory;
+        }
+        if (record->generation >= entity.generation()) {
+            return Outcome::NotFound;
+        }
+        if (record->archetype != no_archetype) {
+            const Outcome ended = destroy(Entity{entity.index(), record->generation, root_->shard});
+            if (ended != Outcome::Done) {
+                return ended;
+            }
+            destroyed_.shrink_to(destroyed_.size() - 1);
+        }
+        if (!changes_.destroyed(entity) || !destroyed_.push(entity) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
+            return Outcome::OutOfMemory;
+        }
+        record->generation = entity.generation();
+        return Outcome::Done;
+    }
+
     // Rows --------------------------------------------------------------------------------------------------------------------------------
 
     /// Adds a row of `table`. `row` holds `Table::size` bytes as in memory.
@@ -223,6 +252,19 @@ public:
             return refused ? Outcome::OutOfMemory : Outcome::NotFound;
         }
         return overwrite(entity.index(), table, place, store_->schema().table(table).size, offset, bytes, value);
+    }
+
+    /// The row of a living entity's `table`, to be changed in place by the caller at once; null when there is none, or (`refused`) no
+    /// memory.
+    [[nodiscard]] std::byte* edit_row(std::uint32_t index, TableId table, bool& refused) noexcept {
+        const std::uint32_t row_bytes = store_->schema().table(table).size;
+        std::byte* const place = writable_row(root_->entities.at(index), index, table, refused);
+        if (place == nullptr) {
+            return nullptr;
+        }
+        refused = !touch(index) || !changes_.changed(index, table, place, row_bytes) ||
+                  (row_bytes != 0 && !workspace_.undo().note(place, row_bytes));
+        return refused ? nullptr : place;
     }
 
     /// Takes a row away.
@@ -265,12 +307,41 @@ public:
 
     /// Counts `index` as changed by the running transaction. False when memory is refused.
     [[nodiscard]] bool touch(std::uint32_t index) noexcept {
+        if (!counting_) {
+            return true;
+        }
         if (!touched_.reserve_more(1) || (discardable_ && !batch_touched_.reserve_more(touched_.size() + 1))) {
             return false;
         }
         if (store_->entity_versions().touch(index)) {
-            static_cast<void>(touched_.push(index));
+            static_cast<void>(touched_.push({index, counted_once}));
         }
+        return true;
+    }
+
+    /// A new entity's count starts at 0, whoever had the index before. False when memory is refused.
+    [[nodiscard]] bool start_count(std::uint32_t index) noexcept {
+        EntityVersions& versions = store_->entity_versions();
+        if (!versions.cover(index)) {
+            return false;
+        }
+        if (const std::uint32_t before = versions.count(index); before != 0) {
+            if (!touched_.push({index, before}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
+                return false;
+            }
+            versions.set(index, 0);
+        }
+        return true;
+    }
+
+    /// Lets the count of a living entity grow by `increment`: for changes that `touch` does not count. False when memory is refused.
+    [[nodiscard]] bool add_to_count(std::uint32_t index, std::uint32_t increment) noexcept {
+        EntityVersions& versions = store_->entity_versions();
+        const std::uint32_t before = versions.count(index);
+        if (!touched_.push({index, before}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
+            return false;
+        }
+        versions.set(index, before + increment);
         return true;
     }
 
@@ -307,6 +378,25 @@ public:
     }
 
 private:
+    /// A change to an entity's count that may have to be taken back.
+    struct Count {
+        std::uint32_t index;
+        std::uint32_t before; ///< `counted_once`, or the count of the entity that had the index before a new one started at 0.
+    };
+    static constexpr std::uint32_t counted_once = 0xFFFFFFFFU;
+
+    void take_back(GrowArray<Count>& counts) noexcept {
+        EntityVersions& versions = store_->entity_versions();
+        for (std::size_t i = counts.size(); i-- > 0;) {
+            if (counts[i].before == counted_once) {
+                versions.uncount(counts[i].index);
+            } else {
+                versions.set(counts[i].index, counts[i].before);
+            }
+        }
+        counts.clear();
+    }
+
     void remember_touched() noexcept {
         const std::size_t before = batch_touched_.size();
         if (batch_touched_.resize_for_overwrite(before + touched_.size())) { // `touch` has reserved it
@@ -391,11 +481,13 @@ private:
         return Outcome::Done;
     }
 
-    IndexList touched_;
-    IndexList batch_touched_;
+    GrowArray<Count> touched_;
+    GrowArray<Count> batch_touched_;
     GrowArray<Entity> destroyed_;
     std::size_t destroyed_before_ = 0;
     bool discardable_ = false;
+    bool counting_ = true;
+    bool broken_ = false;
     Changes changes_;
     ArchetypeShape* empty_ = nullptr;
     std::uint64_t entity_count_before_ = 0;

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <utility>
 
 namespace ecsdb::transaction {
 
@@ -69,7 +70,8 @@ public:
     /// do not overlap.
     using Compute = void (*)(void* context, const std::byte* const* in, std::byte* const* out, std::uint32_t rows);
 
-    ColumnUpdate(storage::PinnedRoot pinned, const UpdateTables& tables, Compute compute_rows, void* context, UpdateScratch& scratch) noexcept
+    ColumnUpdate(storage::PinnedRoot pinned, const UpdateTables& tables, Compute compute_rows, void* context,
+                 UpdateScratch& scratch) noexcept
         : pinned_{std::move(pinned)}, tables_{tables}, compute_{compute_rows}, context_{context}, scratch_{&scratch} {
         scratch_->fresh.clear();
         scratch_->parts.clear();
@@ -96,7 +98,7 @@ public:
             const Table& table = root.schema->table(tables_.ids[i]);
             std::unique_ptr<delta::ColumnEncoder>& encoder = scratch_->encoders[i];
             // One table's encoder serves the next update of the same table.
-            if (encoder == nullptr || scratch_->encoder_tables[i] != &table) {
+            if (encoder == nullptr || encoder->failed() || scratch_->encoder_tables[i] != &table) {
                 encoder = std::make_unique<delta::ColumnEncoder>(*scratch_->allocator, table);
                 scratch_->encoder_tables[i] = &table;
             }
@@ -119,13 +121,15 @@ public:
         if (!complete) {
             return Error{ErrorCode::OutOfMemory, "column update: no memory to put the new pages in place"};
         }
+        // Rows may have gone without another row changing: what the caller encoded then speaks of dead ones.
+        recomputed_ = recomputed_ || swapped_rows_ != computed_rows_;
         return {};
     }
 
     [[nodiscard]] bool notes_changes() const noexcept override { return false; }
     [[nodiscard]] bool counts_entities() const noexcept override { return false; }
 
-    void encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept override {
+    [[nodiscard]] bool encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept override {
         for (std::uint32_t i = 0; i < tables_.written; ++i) {
             if (recomputed_) {
                 delta::ColumnEncoder& pages = *scratch_->encoders[i];
@@ -136,11 +140,24 @@ public:
                     }
                 }
             }
-            const std::span<const std::byte> body = scratch_->encoders[i]->body();
+        }
+        // Sections go by ascending table, whatever the order in which the caller named them.
+        std::array<std::size_t, max_written_tables> order; // NOLINT: filled below
+        for (std::size_t i = 0; i < tables_.written; ++i) {
+            order[i] = i;
+        }
+        std::sort(order.begin(), order.begin() + tables_.written, [&](std::size_t a, std::size_t b) { return tables_.ids[a] < tables_.ids[b]; });
+        for (std::size_t i = 0; i < tables_.written; ++i) {
+            const delta::ColumnEncoder& pages = *scratch_->encoders[order[i]];
+            if (pages.failed()) {
+                return false;
+            }
+            const std::span<const std::byte> body = pages.body();
             if (!body.empty()) {
-                encoder.columns(state.root().schema->table(tables_.ids[i]), {&body, 1});
+                encoder.columns(state.root().schema->table(tables_.ids[order[i]]), {&body, 1});
             }
         }
+        return true;
     }
 
 private:
@@ -207,6 +224,7 @@ private:
             scratch_->fresh.shrink_to(first);
             return false;
         }
+        computed_rows_ += archetype.rows;
         std::array<PageGeometry, max_written_tables> geometry;
         std::array<storage::Node**, max_written_tables> next{};
         std::array<std::byte*, max_written_tables> out{};
@@ -291,13 +309,15 @@ private:
 
     bool swap_unit(storage::WriteBuffer& state, Archetype& home, const UpdateScratch::Part& part, std::uint32_t row,
                    std::uint32_t rows) noexcept {
+        swapped_rows_ += rows;
         for (std::uint32_t i = 0; i < tables_.written; ++i) {
             const PageGeometry geometry = geometry_of(i);
+            const std::uint32_t pages = geometry.pages_for(std::min(home.rows, part.rows));
             const std::span<storage::Node*> fresh =
                 scratch_->fresh.view().subspan(part.first + offset_of(i, part.rows), pages_of(i, part.rows));
             const std::uint16_t column = home.shape->column_of(tables_.ids[i]);
             for (std::uint32_t page = geometry.page_of(row); page <= geometry.page_of(row + rows - 1); ++page) {
-                if (page + prefetch_pages < fresh.size()) {
+                if (page + prefetch_pages < pages) {
                     __builtin_prefetch(fresh[page + prefetch_pages], 1);
                     __builtin_prefetch(home.column(column).at(page + prefetch_pages), 1);
                 }
@@ -312,6 +332,17 @@ private:
     bool recompute_unit(storage::WriteBuffer& state, Archetype& home, std::uint32_t row, std::uint32_t rows) noexcept {
         recomputed_ = true;
         std::array<storage::Node*, max_written_tables> fresh{};
+        const bool complete = recompute_rows(state, home, row, rows, fresh);
+        for (storage::Node* const unplaced : fresh) {
+            if (unplaced != nullptr) {
+                state.workspace().pool().give(unplaced);
+            }
+        }
+        return complete;
+    }
+
+    bool recompute_rows(storage::WriteBuffer& state, Archetype& home, std::uint32_t row, std::uint32_t rows,
+                        std::array<storage::Node*, max_written_tables>& fresh) noexcept {
         std::uint32_t step = Archetype::index_geometry.rows();
         for (std::size_t i = 0; i < tables_.count; ++i) {
             if (geometry_of(i).stride != 0) {
@@ -341,7 +372,8 @@ private:
             for (std::uint32_t i = 0; i < tables_.written; ++i) {
                 const PageGeometry geometry = geometry_of(i);
                 const bool page_complete = geometry.row_in_page(at + count) == 0 || at + count == row + rows;
-                if (page_complete && !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at), fresh[i], i,
+                if (page_complete && !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at),
+                                                  std::exchange(fresh[i], nullptr), i,
                                                   rows_in_page(home, geometry, geometry.page_of(at)))) {
                     return false;
                 }
@@ -389,6 +421,8 @@ private:
     Compute compute_;
     void* context_;
     UpdateScratch* scratch_;
+    std::uint64_t computed_rows_ = 0; ///< By the caller …
+    std::uint64_t swapped_rows_ = 0;  ///< … and of those, put in place.
     bool with_delta_ = false;
     bool recomputed_ = false;
 };

@@ -18,14 +18,17 @@ namespace ecsdb::transaction {
 class DeltaRecorder {
 public:
     explicit DeltaRecorder(Allocator& allocator) noexcept
-        : encoder_{allocator}, bytes_{allocator}, order_{allocator}, rows_{allocator}, created_{allocator}, destroyed_{allocator} {}
+        : encoder_{allocator}, bytes_{allocator}, order_{allocator}, rows_{allocator}, created_{allocator}, destroyed_{allocator},
+          touched_{allocator}, versions_{allocator} {}
 
     [[nodiscard]] delta::Encoder& encoder() noexcept { return encoder_; }
 
-    /// Starts the delta of the transaction about to become version `from + 1`.
-    void begin(std::uint64_t from, std::uint64_t time_ns, bool counted) noexcept {
+    /// Starts the delta of the transaction about to become version `from + 1`. Its time is left to whoever stores or sends it: transactions
+    /// of one batch share it.
+    void begin(std::uint64_t from, bool counted) noexcept {
         bytes_.clear();
-        encoder_.begin(bytes_, delta::Header{.from = from, .to = from + 1, .time = time_ns, .origin = {}, .clock = {}, .counted = counted});
+        from_ = from;
+        encoder_.begin(bytes_, delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted});
     }
 
     /// Writes the sections for the changes noted in `state`. False when memory is refused.
@@ -53,16 +56,17 @@ private:
     static delta::RowChange row_change(const storage::WriteBuffer& state, const Change& first, const Change& last) noexcept {
         delta::RowChange row;
         row.index = first.index;
-        if (first.kind != ChangeKind::Added) {
-            row.before = const_cast<storage::WriteBuffer&>(state).changes().before(first);
+        // The operations decide, not the bytes: a tag has none.
+        row.kind = first.kind == ChangeKind::Added    ? delta::RowChangeKind::Added
+                   : last.kind == ChangeKind::Removed ? delta::RowChangeKind::Removed
+                                                      : delta::RowChangeKind::Changed;
+        if (row.kind != delta::RowChangeKind::Added) {
+            row.before = state.changes().before(first);
         }
-        if (last.kind != ChangeKind::Removed) {
+        if (row.kind != delta::RowChangeKind::Removed) {
             const storage::Root& root = state.root();
             row.after = root.find_row(root.entities.at(first.index), first.index, first.table);
         }
-        row.kind = row.before == nullptr  ? delta::RowChangeKind::Added
-                   : row.after == nullptr ? delta::RowChangeKind::Removed
-                                          : delta::RowChangeKind::Changed;
         return row;
     }
 
@@ -70,8 +74,6 @@ private:
         if (!order_.resize_for_overwrite(changes.size())) {
             return false;
         }
-        created_.clear();
-        destroyed_.clear();
         for (std::size_t i = 0; i < changes.size(); ++i) {
             order_[i] = {key_of(changes[i]), static_cast<std::uint32_t>(i)};
         }
@@ -79,18 +81,29 @@ private:
         if (!std::is_sorted(order.begin(), order.end())) {
             std::sort(order.begin(), order.end());
         }
+        bool unsaid = false;
+        return write_sections(state, changes, unsaid) && (!unsaid || count_apart(state, changes));
+    }
+
+    /// Writes what the sorted changes amount to. `unsaid` becomes true where a row came and went, so that nothing is said of it although
+    /// its entity was counted.
+    bool write_sections(storage::WriteBuffer& state, std::span<const Change> changes, bool& unsaid) noexcept {
+        const std::span<Place> order = order_.view();
         const storage::Root& root = state.root();
+        created_.clear();
+        destroyed_.clear();
         std::size_t i = 0;
         for (; i < order.size() && changes[order[i].change].kind <= ChangeKind::Destroyed;) {
-            const Change& first = changes[order[i].change];
             const std::size_t group = group_end(order, i);
             const Change& last = changes[order[group - 1].change];
-            const Entity entity{first.index, root.entities.at(first.index).generation, root.shard};
-            i = group;
-            if (first.kind != last.kind) {
-                continue; // created and destroyed again: no trace
+            const Change* destroyed = nullptr;
+            for (; i < group; ++i) {
+                const Change& change = changes[order[i].change];
+                destroyed = change.kind == ChangeKind::Destroyed ? &change : destroyed;
             }
-            if (!(first.kind == ChangeKind::Created ? created_ : destroyed_).push(entity)) {
+            // One created and destroyed again is destroyed: its generation is spent, and everybody has to know.
+            if ((destroyed != nullptr && !destroyed_.push(entity_of(*destroyed, root.shard))) ||
+                (last.kind == ChangeKind::Created && !created_.push(entity_of(last, root.shard)))) {
                 return false;
             }
         }
@@ -105,9 +118,11 @@ private:
                 const Change& first = changes[order[i].change];
                 const Change& last = changes[order[group - 1].change];
                 i = group;
-                // A destroyed entity's rows go with it, unsaid; a row added and removed again was never there.
-                const bool gone = root.entities.at(first.index).archetype == storage::no_archetype;
-                if (gone || (first.kind == ChangeKind::Added && last.kind == ChangeKind::Removed)) {
+                if (is_gone(root, first)) {
+                    continue; // a destroyed entity's rows go with it
+                }
+                if (came_and_went(first, last)) {
+                    unsaid = true;
                     continue;
                 }
                 if (!rows_.push(row_change(state, first, last))) {
@@ -119,6 +134,53 @@ private:
             }
         }
         return true;
+    }
+
+    /// Writes the delta anew with every entity's count in it, unless the sections name every entity that was counted anyway.
+    bool count_apart(storage::WriteBuffer& state, std::span<const Change> changes) noexcept {
+        const std::span<Place> order = order_.view();
+        const storage::Root& root = state.root();
+        touched_.clear();
+        versions_.clear();
+        for (std::size_t i = 0; i < order.size();) {
+            const Change& first = changes[order[i].change];
+            const std::size_t group = group_end(order, i);
+            const Change& last = changes[order[group - 1].change];
+            i = group;
+            if (!is_gone(root, first) && !touched_.push(std::uint64_t{first.index} << 1U | (came_and_went(first, last) ? 1U : 0U))) {
+                return false;
+            }
+        }
+        const std::span<std::uint64_t> touched = touched_.view();
+        std::sort(touched.begin(), touched.end());
+        bool unsaid = false;
+        for (std::size_t i = 0; i < touched.size(); ++i) {
+            if (i == 0 || touched[i] >> 1U != touched[i - 1] >> 1U) {
+                unsaid = unsaid || (touched[i] & 1U) != 0; // what names the entity sorts first
+                if (!versions_.push({static_cast<std::uint32_t>(touched[i] >> 1U), 1})) {
+                    return false;
+                }
+            }
+        }
+        if (!unsaid) {
+            return true;
+        }
+        begin(from_, false);
+        if (!write_sections(state, changes, unsaid)) {
+            return false;
+        }
+        encoder_.versions(versions_.view());
+        return true;
+    }
+
+    static Entity entity_of(const Change& change, std::uint32_t shard) noexcept {
+        return Entity{change.index, static_cast<std::uint32_t>(change.before), shard};
+    }
+    static bool is_gone(const storage::Root& root, const Change& change) noexcept {
+        return root.entities.at(change.index).archetype == storage::no_archetype;
+    }
+    static bool came_and_went(const Change& first, const Change& last) noexcept {
+        return first.kind == ChangeKind::Added && last.kind == ChangeKind::Removed;
     }
 
     /// Orders by table (entities first), then by index; the operations' own order decides the rest.
@@ -145,6 +207,9 @@ private:
     GrowArray<delta::RowChange> rows_;
     GrowArray<Entity> created_;
     GrowArray<Entity> destroyed_;
+    GrowArray<std::uint64_t> touched_; ///< Entity index, and a bit that says that no section names it.
+    GrowArray<delta::VersionIncrement> versions_;
+    std::uint64_t from_ = 0;
 };
 
 } // namespace ecsdb::transaction

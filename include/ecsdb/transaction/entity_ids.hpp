@@ -68,8 +68,13 @@ public:
         }
     }
 
+    /// Allows nothing above `mark` until it is raised again. Before the first reservation only.
+    void lower_mark(std::uint64_t mark) noexcept { mark_.store(mark, std::memory_order_release); }
+
     /// Starts fresh indices at `first` (opening a database).
-    void start_at(std::uint64_t first) noexcept { next_fresh_.store(first, std::memory_order_relaxed); }
+    void start_at(std::uint64_t first) noexcept {
+        next_fresh_.store((first + block_size - 1) / block_size * block_size, std::memory_order_relaxed);
+    }
     [[nodiscard]] std::uint64_t next_fresh() const noexcept { return next_fresh_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::uint32_t shard() const noexcept { return shard_; }
 

@@ -2,6 +2,7 @@
 /// A function run on the writer as one transaction: it reads what it writes, and its result comes back to the caller.
 #pragma once
 
+#include "ecsdb/core/clock.hpp"
 #include "ecsdb/transaction/task.hpp"
 
 #include <optional>
@@ -48,6 +49,9 @@ public:
 #endif
         if (!*outcome_) {
             return outcome_->error().clone();
+        }
+        if (state.is_broken()) {
+            return Error{ErrorCode::OutOfMemory, "the function transaction went on after an operation had run out of memory"};
         }
         if (deadline_ns_ != 0 && clock_->monotonic_ns() > deadline_ns_) {
             return Error{ErrorCode::Timeout, "the function transaction ended after its deadline and was rolled back"};

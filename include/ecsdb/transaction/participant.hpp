@@ -51,6 +51,9 @@ public:
     /// The batch since the last publication never was.
     virtual void discarded() noexcept {}
 
+    /// The writer has nothing to do.
+    virtual void idle() noexcept {}
+
     /// Whether batches may end later than usual so that `seal` is paid for by more transactions (a log that syncs).
     [[nodiscard]] virtual bool prefers_large_batches() const noexcept { return false; }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -23,6 +24,7 @@ namespace ecsdb::transaction {
 struct PipelineOptions {
     std::uint64_t queue_transactions = 65536;            ///< Not yet applied, per producer; beyond it, submitting fails or waits.
     std::uint64_t submit_timeout_ns = 10'000'000'000ULL; ///< How long `submit` waits for room.
+    bool read_only = false;                              ///< Nothing may be submitted.
     bool own_thread = true;                              ///< False: the caller steps the writer (tests, tools, single-threaded hosts).
 };
 
@@ -31,7 +33,7 @@ class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
         : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
-          serial_{clock.monotonic_ns() ^ reinterpret_cast<std::uintptr_t>(this)} {}
+          serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{options.read_only ? State::Refusing : State::Open} {}
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
     /// Runs what is queued, then stops. In a forked child it touches nothing.
@@ -65,18 +67,46 @@ public:
             thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
         }
     }
-    /// Runs everything queued so far and ends the thread. Idempotent; nothing may be submitted afterwards.
+    /// Runs everything queued so far and ends the thread; whatever is submitted afterwards is refused. Idempotent. Does nothing on the
+    /// writer's own thread, which cannot wait for itself.
     void stop() {
+        if (writer_.is_this_thread() || state_.load(std::memory_order_relaxed) == State::Stopped) {
+            return;
+        }
+        state_.store(State::Refusing, std::memory_order_relaxed);
         if (thread_ != nullptr) {
             thread_->request_stop();
             queue_.poke();
             thread_.reset();
         }
+        while (!writer_.start_driving()) {
+            std::this_thread::yield(); // another thread steps the writer
+        }
         while (writer_.step() != 0) {
+        }
+        writer_.idle();
+        // Release pairs with the acquire in `wait`: what was run has been announced.
+        state_.store(State::Stopped, std::memory_order_release);
+        writer_.stop_driving();
+        const std::lock_guard lock{mutex_};
+        for (const std::unique_ptr<Ring>& ring : rings_) {
+            ring->producer->wake();
         }
     }
 
-    /// The calling thread's own producer; null when memory is refused. Cost: one comparison after the first call.
+    /// Runs one batch on the calling thread, where the writer has none of its own. False when there was nothing to run, or somebody is
+    /// running it: another thread, or this very one further up the stack.
+    bool step() noexcept {
+        if (options_.own_thread || !writer_.start_driving()) {
+            return false;
+        }
+        // What slipped in behind the end has been told that it was refused.
+        const bool ran = state_.load(std::memory_order_relaxed) != State::Stopped && writer_.step() != 0;
+        writer_.stop_driving();
+        return ran;
+    }
+
+    /// The calling thread's own producer; null when there can be none: `no_producer` says why. Cost: one comparison after the first call.
     [[nodiscard]] ProducerState* this_thread_producer() noexcept {
         struct Known {
             std::uint64_t pipeline;
@@ -151,20 +181,27 @@ public:
         } else {
             std::memcpy(place, &buffer, sizeof(buffer));
         }
-        return enqueue(producer, *header);
+        auto sequence = enqueue(producer, *header);
+        if (!sequence && !in_ring) [[unlikely]] {
+            producer.give_buffer(buffer);
+        }
+        return sequence;
     }
 
     /// Queues a transaction of one operation, straight into the ring.
     [[nodiscard]] Result<std::uint64_t> submit_one(ProducerState& producer, OperationKind kind, Entity entity, TableId table,
                                                    const std::byte* payload, std::uint32_t bytes, std::uint64_t wait_ns,
                                                    std::uint8_t flags) noexcept {
-        if (fork_guard_.in_child()) [[unlikely]] {
-            return forked();
+        if (refuses()) [[unlikely]] {
+            return refused();
         }
         const std::size_t body = sizeof(Operation) + Operation::padded(bytes);
         if (body > ProducerState::largest_in_ring) {
             CommandBuffer* const buffer = producer.take_buffer();
             if (buffer == nullptr || !buffer->append(kind, entity, table, payload, bytes)) {
+                if (buffer != nullptr) {
+                    producer.give_buffer(buffer);
+                }
                 return Error{ErrorCode::OutOfMemory, "no memory to build the transaction"};
             }
             return submit_buffer(producer, buffer, 0, wait_ns, flags);
@@ -213,12 +250,17 @@ public:
             if (fork_guard_.in_child()) {
                 return forked();
             }
-            if (!options_.own_thread) {
-                while (!producer.is_done(sequence) && writer_.step() != 0) {
+            const auto given_up = [&] {
+                // Where the writer has no thread of its own, whoever waits does its work.
+                while (!producer.is_done(sequence) && step()) {
                 }
-            }
-            if (!producer.wait_done(*clock_, sequence, timeout_ns)) {
+                return state_.load(std::memory_order_acquire) == State::Stopped;
+            };
+            if (!producer.wait_done(*clock_, sequence, timeout_ns, given_up)) {
                 return Error{ErrorCode::Timeout, "the transaction was not applied within the time given to wait; it may still be"};
+            }
+            if (!producer.is_done(sequence)) {
+                return closed();
             }
         }
         if (std::optional<Error> error = producer.take_failure(sequence)) {
@@ -245,8 +287,25 @@ public:
     [[nodiscard]] static Error forked() {
         return Error{ErrorCode::Forked, "this database handle was made by the parent process; open the database anew after fork()"};
     }
+    /// Why `this_thread_producer` gave none.
+    [[nodiscard]] Error no_producer() const {
+        return fork_guard_.in_child() ? forked() : Error{ErrorCode::OutOfMemory, "no memory for this thread's side of the queue"};
+    }
 
 private:
+    enum class State : std::uint8_t { Open, Refusing, Stopped };
+
+    [[nodiscard]] bool refuses() const noexcept {
+        return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open;
+    }
+    [[nodiscard]] Error refused() const {
+        if (fork_guard_.in_child()) {
+            return forked();
+        }
+        return options_.read_only ? Error{ErrorCode::ReadOnly, "the database was opened read-only"} : closed();
+    }
+    [[nodiscard]] static Error closed() { return Error{ErrorCode::Closed, "the database was closed before the transaction was begun"}; }
+
     void push_scratches(UpdateScratch* chain) noexcept {
         UpdateScratch* last = chain;
         while (last->next != nullptr) {
@@ -274,11 +333,11 @@ private:
 
     /// Waits for room in the ring and the queue.
     ECSDB_NOINLINE Result<CommandHeader*> start(ProducerState& producer, std::uint32_t bytes, std::uint64_t wait_ns) noexcept {
-        if (fork_guard_.in_child()) {
-            return forked();
-        }
         const std::uint64_t begun = clock_->monotonic_ns();
         for (;;) {
+            if (refuses()) {
+                return refused();
+            }
             if (CommandHeader* const header = producer.start_command(bytes); header != nullptr) {
                 return header;
             }
@@ -288,11 +347,9 @@ private:
                                                        " transactions or " + std::to_string(ProducerState::ring_bytes) +
                                                        " bytes are waiting"};
             }
-            if (!options_.own_thread) {
-                writer_.step();
-                continue;
+            if (!step()) {
+                producer.wait_room(*clock_, wait_ns - waited);
             }
-            producer.wait_room(*clock_, wait_ns - waited);
         }
     }
 
@@ -339,6 +396,9 @@ private:
     }
 
     ECSDB_NOINLINE ProducerState* producer_of(const void* thread) noexcept {
+        if (fork_guard_.in_child()) {
+            return nullptr; // the lock may be held for ever by a thread that exists in the parent only
+        }
         const std::lock_guard lock{mutex_};
         ProducerState*& producer = by_thread_[thread];
         if (producer == nullptr) {
@@ -359,7 +419,7 @@ private:
 
     /// The writer's thread: runs batches; idle, it spins, then gives way, then reclaims and sleeps.
     void drive(const std::stop_token& stop) noexcept {
-        writer_.set_driver(true);
+        static_cast<void>(writer_.start_driving());
         std::uint64_t idle_since = 0;
         int spins = 0;
         for (;;) {
@@ -371,7 +431,10 @@ private:
             if (stop.stop_requested()) {
                 break;
             }
-            if (++spins < 256) {
+            if (++spins == 1) {
+                writer_.idle();
+            }
+            if (spins < 256) {
                 cpu_pause();
                 continue;
             }
@@ -383,11 +446,11 @@ private:
             }
             // Views may go while nothing is written: look again now and then until nothing is held for them.
             const bool holding = writer_.reclaim();
-            queue_.sleep(holding ? 10'000'000 : 1'000'000'000);
+            queue_.sleep(holding ? 10'000'000 : 1'000'000'000, [&] { return stop.stop_requested(); });
             spins = 0;
             idle_since = 0;
         }
-        writer_.set_driver(false);
+        writer_.stop_driving();
     }
 
     static constexpr std::uint64_t awake_ns = 200'000;
@@ -399,7 +462,9 @@ private:
     CommandQueue queue_;
     EntityIds ids_;
     Writer writer_;
-    std::uint64_t serial_;
+    inline static std::atomic<std::uint64_t> serials_{0};
+    std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
+    std::atomic<State> state_;
     std::mutex mutex_; // producers come and go rarely
     std::vector<std::unique_ptr<Ring>> rings_;
     std::vector<ProducerState*> idle_;

@@ -5,10 +5,12 @@
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/error.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/detail/vendor_concurrentqueue.hpp"
 #include "ecsdb/transaction/command.hpp"
 #include "ecsdb/transaction/entity_ids.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -16,7 +18,6 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <utility>
 
 namespace ecsdb::transaction {
@@ -45,11 +46,12 @@ public:
         return items_.try_dequeue_bulk(consumer_, commands, most);
     }
 
-    /// Writer side: sleeps until poked, at most `timeout_ns`, unless a command has come meanwhile.
-    void sleep(std::uint64_t timeout_ns) noexcept {
+    /// Writer side: sleeps until poked, at most `timeout_ns`, unless a command has come meanwhile or `stop()` says not to.
+    template <typename Stop>
+    void sleep(std::uint64_t timeout_ns, Stop&& stop) noexcept {
         sleeping_.store(1, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (items_.size_approx() == 0) {
+        if (items_.size_approx() == 0 && !stop()) {
             futex_wait(sleeping_, 1, timeout_ns);
         }
         sleeping_.store(0, std::memory_order_relaxed);
@@ -59,59 +61,6 @@ private:
     Items items_;
     moodycamel::ConsumerToken consumer_;
     alignas(64) std::atomic<std::uint32_t> sleeping_{0};
-};
-
-/// Waits for something another thread will make true: spinning briefly, then giving way, then asleep (design D8: without the middle phase,
-/// waiter and writer fight for one core). `changed` is bumped and woken by the other side when `waiters` says that somebody sleeps.
-class WakeUp {
-public:
-    /// Any thread: returns true as soon as `condition()` holds, false after `timeout_ns`.
-    template <typename Condition>
-    bool wait(Clock& clock, std::uint64_t timeout_ns, Condition&& condition) noexcept {
-        for (int i = 0; i < 64; ++i) {
-            if (condition()) {
-                return true;
-            }
-            cpu_pause();
-        }
-        const std::uint64_t start = clock.monotonic_ns();
-        for (;;) {
-            if (condition()) {
-                return true;
-            }
-            const std::uint64_t waited = clock.monotonic_ns() - start;
-            if (waited >= timeout_ns) {
-                return false;
-            }
-            if (waited < spin_ns) {
-                cpu_pause();
-            } else if (waited < spin_ns + yield_ns) {
-                std::this_thread::yield();
-            } else {
-                waiters_.fetch_add(1, std::memory_order_seq_cst);
-                const std::uint32_t seen = changed_.load(std::memory_order_acquire);
-                if (!condition()) {
-                    // A simulated clock does not tick while we sleep, so look at it now and then.
-                    futex_wait(changed_, seen, std::min<std::uint64_t>(timeout_ns - waited, 50'000'000));
-                }
-                waiters_.fetch_sub(1, std::memory_order_relaxed);
-            }
-        }
-    }
-
-    /// The other side, after making the condition true with a seq_cst store: wakes whoever sleeps. Cost: one load when nobody does.
-    void notify() noexcept {
-        if (waiters_.load(std::memory_order_seq_cst) != 0) {
-            changed_.fetch_add(1, std::memory_order_release);
-            futex_wake(changed_, 0x7FFFFFFF);
-        }
-    }
-
-private:
-    static constexpr std::uint64_t spin_ns = 1'000;
-    static constexpr std::uint64_t yield_ns = 30'000;
-    std::atomic<std::uint32_t> changed_{0};
-    std::atomic<std::uint32_t> waiters_{0};
 };
 
 /// What one producer owns. One thread at a time uses the producer's side; the writer uses its own; tickets may be waited for by any thread.
@@ -239,9 +188,13 @@ public:
     // ----------------------------------------------------------------------------------------------------------------------------
 
     [[nodiscard]] bool is_done(std::uint64_t sequence) const noexcept { return done_.load(std::memory_order_acquire) >= sequence; }
-    bool wait_done(Clock& clock, std::uint64_t sequence, std::uint64_t timeout_ns) noexcept {
-        return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) >= sequence; });
+    /// True once command `sequence` is done or `given_up()` holds, false after `timeout_ns`.
+    template <typename GivenUp>
+    bool wait_done(Clock& clock, std::uint64_t sequence, std::uint64_t timeout_ns, GivenUp&& given_up) noexcept {
+        return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) >= sequence || given_up(); });
     }
+    /// Wakes whoever waits, to look at what they wait for again.
+    void wake() noexcept { wake_up_.notify_now(); }
     bool wait_room(Clock& clock, std::uint64_t timeout_ns) noexcept {
         const std::uint64_t before = done_.load(std::memory_order_seq_cst);
         return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) != before || before == submitted_; });
@@ -252,7 +205,10 @@ public:
             return std::nullopt;
         }
         const std::lock_guard lock{failures_mutex_};
-        for (auto failure = failures_.begin(); failure != failures_.end(); ++failure) {
+        // In ascending order of `last`: a batch that fails as a whole is noted after those of its commands that failed on their own.
+        auto failure = std::lower_bound(failures_.begin(), failures_.end(), sequence,
+                                        [](const Failure& f, std::uint64_t wanted) { return f.last < wanted; });
+        for (; failure != failures_.end(); ++failure) {
             if (failure->first <= sequence && sequence <= failure->last) {
                 std::optional<Error> error{failure->error.clone()};
                 if (failure->first == failure->last) {

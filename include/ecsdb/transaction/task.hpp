@@ -22,10 +22,12 @@ public:
 
     /// Whether the changes were noted in `WriteBuffer::changes`. If not, `encode` writes them.
     [[nodiscard]] virtual bool notes_changes() const noexcept { return true; }
-    /// Encodes the body of the delta (sections, after the header). Called after `run` if a participant wants changes.
-    virtual void encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept {
+    /// Encodes the body of the delta (sections, after the header). Called after `run` if a participant wants changes. False when memory is
+    /// refused.
+    [[nodiscard]] virtual bool encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept {
         static_cast<void>(state);
         static_cast<void>(encoder);
+        return true;
     }
     /// The entity counts grow with this transaction.
     [[nodiscard]] virtual bool counts_entities() const noexcept { return true; }

@@ -194,6 +194,9 @@ protected:
 
 private:
     [[nodiscard]] Error describe(transaction::OperationKind kind, Entity entity, TableId table, storage::Outcome outcome) const {
+        if (outcome == storage::Outcome::OutOfMemory) {
+            state_->mark_broken();
+        }
         return transaction::describe_failure(state_->store().schema(), kind, entity, table, outcome);
     }
 

@@ -120,6 +120,7 @@ public:
             columns[i] = sorted[i].rows;
         }
         if (const auto outcome = storage::create_many(buffer(), *first, count, tables, columns); transaction::failed(outcome)) {
+            buffer().mark_broken();
             return transaction::describe_failure(buffer().store().schema(), transaction::OperationKind::Create, *first, 0, outcome);
         }
         return first;

@@ -57,17 +57,22 @@ public:
 
     /// Whether the calling thread is the one that drives this writer.
     [[nodiscard]] bool is_this_thread() const noexcept { return driver_.load(std::memory_order_relaxed) == this_thread(); }
-    /// Names the calling thread as the driver, or (false) says that there is none.
-    void set_driver(bool driven) noexcept { driver_.store(driven ? this_thread() : nullptr, std::memory_order_relaxed); }
+    /// Names the calling thread as the driver, unless there is one. Acquire pairs with the release in `stop_driving`.
+    [[nodiscard]] bool start_driving() noexcept {
+        const void* none = nullptr;
+        return driver_.compare_exchange_strong(none, this_thread(), std::memory_order_acquire, std::memory_order_relaxed);
+    }
+    void stop_driving() noexcept { driver_.store(nullptr, std::memory_order_release); }
 
-    /// Runs one batch, if there is anything to run; the number of commands taken.
+    /// Runs one batch, if there is anything to run; the number of commands taken. The driver only.
     std::size_t step() noexcept {
         std::array<CommandHeader*, batch_commands> commands; // NOLINT: filled by the queue
         std::size_t taken = queue_->take(commands.data(), batch_commands);
         if (taken == 0) {
             return 0;
         }
-        time_ns_ = std::max(time_ns_, clock_->wall_ns());
+        // Whole microseconds: that is what the log keeps.
+        time_ns_ = std::max(time_ns_, clock_->wall_ns() / 1000 * 1000);
         const bool ready = begin_batch();
         std::size_t total = 0;
         while (taken != 0) {
@@ -80,6 +85,13 @@ public:
         }
         announce_all();
         return total;
+    }
+
+    /// Tells the participants that nothing is waiting to be run.
+    void idle() noexcept {
+        for (Participant* const participant : participants_) {
+            participant->idle();
+        }
     }
 
     /// Frees what the views that have gone no longer need; when nothing else is to be done. True when something is still held.
@@ -245,11 +257,7 @@ private:
         }
         if (task.is_transaction()) {
             accept(header, sequence, task.counts_entities(), [&](DeltaRecorder& recorder) {
-                if (task.notes_changes()) {
-                    return recorder.record(state_);
-                }
-                task.encode(state_, recorder.encoder());
-                return true;
+                return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
             });
         }
     }
@@ -265,7 +273,7 @@ private:
             }
         }
         if (records_) {
-            recorder_.begin(state_.root().version, time_ns_, counted);
+            recorder_.begin(state_.root().version, counted);
             const bool encoded = encode(recorder_);
             const std::span<const std::byte> delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {

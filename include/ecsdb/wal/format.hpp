@@ -184,6 +184,10 @@ inline void encode_segment_header(const SegmentHeader& header, std::span<std::by
     return name.append(segment_suffix);
 }
 
+[[nodiscard]] inline std::string segment_path(const std::string& directory, std::uint64_t number) {
+    return (directory + '/').append(segment_file_name(number));
+}
+
 /// The number in a segment's file name; nothing for any other name.
 [[nodiscard]] inline std::optional<std::uint64_t> parse_segment_file_name(std::string_view name) {
     if (!name.ends_with(segment_suffix) || name.size() > 19 + segment_suffix.size()) {

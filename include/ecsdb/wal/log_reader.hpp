@@ -8,31 +8,18 @@
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/wal/format.hpp"
 #include "ecsdb/wal/frame.hpp"
+#include "ecsdb/wal/segment_chain.hpp"
 #include "ecsdb/wal/segment_reader.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace ecsdb::wal {
-
-/// What is known about the log before it is read, mostly from the manifest: enough to notice that some of it is missing.
-struct LogReadOptions {
-    DatabaseId database{};
-    /// The state that is replayed onto: its transactions are checked but not handed out.
-    std::uint64_t after_lsn = 0;
-    std::uint64_t first_needed_segment = 0; ///< 0: from the log's first.
-    std::uint64_t durable_lsn = 0;          ///< Transactions up to here were synced once.
-    std::uint64_t newest_segment = 0;       ///< The newest known to exist, 0 if unknown,
-    std::uint32_t newest_epoch = 0;         ///< and its epoch.
-    /// Take what is there up to the first damage instead of refusing.
-    bool salvage = false;
-};
 
 /// Takes what the log holds, in order. An error ends the reading and is passed on.
 class LogVisitor {
@@ -93,13 +80,16 @@ public:
     /// Reads everything, once.
     [[nodiscard]] Result<LogScan> read(LogVisitor& visitor) {
         scan_.end.lsn = options_.after_lsn;
-        scan_.max_epoch = options_.newest_epoch;
-        scan_.next_segment = options_.newest_segment + 1;
-        known_lsn_ = options_.durable_lsn;
         boot_ = files_->boot_id();
-        if (auto found = find_segments(); !found) {
-            return std::move(found).error();
+        auto chain = find_segments(*files_, directory_, options_, *allocator_);
+        if (!chain) {
+            return std::move(chain).error();
         }
+        chain_ = std::move(chain->segments);
+        broken_ = std::move(chain->broken);
+        known_lsn_ = chain->known_lsn;
+        scan_.max_epoch = chain->max_epoch;
+        scan_.next_segment = chain->next_segment;
         for (std::size_t index = 0; index < chain_.size() && !stopped_; ++index) {
             if (auto done = read_segment(index, visitor); !done) {
                 return std::move(done).error();
@@ -124,121 +114,10 @@ public:
     }
 
 private:
-    struct Found {
-        std::uint64_t number = 0;
-        SegmentHeader header;
-        std::string problem; // why the header is not to be believed
-    };
-
-    [[nodiscard]] std::string path(std::uint64_t number) const { return (directory_ + '/').append(segment_file_name(number)); }
-
-    /// Reads all headers that may matter and links those that form the log into `chain_`, oldest first.
-    [[nodiscard]] Result<void> find_segments() {
-        const auto names = files_->list(directory_);
-        if (!names) {
-            return names.error().clone();
-        }
-        std::vector<Found> found;
-        for (const std::string& name : *names) {
-            const auto number = parse_segment_file_name(name);
-            if (!number || *number < options_.first_needed_segment) {
-                continue;
-            }
-            auto segment = read_header(*number);
-            if (!segment) {
-                return std::move(segment).error();
-            }
-            scan_.next_segment = std::max(scan_.next_segment, *number + 1);
-            scan_.max_epoch = std::max(scan_.max_epoch, segment->header.epoch);
-            found.push_back(std::move(*segment));
-        }
-        std::ranges::sort(found, {}, &Found::number);
-        if (options_.newest_segment != 0 && (found.empty() || found.back().number < options_.newest_segment)) {
-            broken_ = path(options_.newest_segment) + ": the segment is missing";
-        }
-        if (!found.empty() && (!broken_.empty() || !link_backwards(found))) {
-            link_forwards(found);
-        }
-        for (const Found& segment : chain_) {
-            known_lsn_ = std::max(known_lsn_, segment.header.previous.lsn);
-        }
-        return {};
-    }
-
-    [[nodiscard]] Result<Found> read_header(std::uint64_t number) {
-        Found found;
-        found.number = number;
-        auto reader = SegmentReader::open(*files_, path(number), *allocator_);
-        if (!reader) {
-            if (reader.error().code() != ErrorCode::Corrupt) {
-                return std::move(reader).error();
-            }
-            found.problem = reader.error().message();
-            return found;
-        }
-        const SegmentHeader& header = reader->header();
-        if (header.database != options_.database) {
-            found.problem = path(number) + ": the segment belongs to another database";
-        } else if (header.number != number) {
-            found.problem = path(number) + ": the file holds segment " + std::to_string(header.number);
-        } else if (number == options_.newest_segment && header.epoch != options_.newest_epoch) {
-            found.problem = path(number) + ": the segment is of epoch " + std::to_string(header.epoch) + " instead of " +
-                            std::to_string(options_.newest_epoch);
-        } else {
-            found.header = header;
-            return found;
-        }
-        return found;
-    }
-
-    /// From the newest segment down, each naming its predecessor: leaves out remains of a history that was given up. False, with
-    /// `broken_` saying why, where a link is missing.
-    [[nodiscard]] bool link_backwards(const std::vector<Found>& found) {
-        const auto find = [&](std::uint64_t number) { return std::ranges::lower_bound(found, number, {}, &Found::number); };
-        for (std::uint64_t number = found.back().number;;) {
-            const auto segment = find(number);
-            if (segment == found.end() || segment->number != number) {
-                broken_ = path(number) + ": the segment is missing, but segment " + std::to_string(chain_.back().number) + " continues it";
-                return false;
-            }
-            if (!segment->problem.empty()) {
-                broken_ = segment->problem;
-                return false;
-            }
-            chain_.push_back(*segment);
-            number = segment->header.previous.segment;
-            if (number == 0 || number < options_.first_needed_segment) {
-                std::ranges::reverse(chain_);
-                return true;
-            }
-        }
-    }
-
-    /// From the oldest segment up, as far as there is a successor: so that a broken log is read up to where it breaks, and the
-    /// transactions lost can be named.
-    void link_forwards(const std::vector<Found>& found) {
-        for (const Found& segment : chain_) {
-            known_lsn_ = std::max(known_lsn_, segment.header.previous.lsn);
-        }
-        chain_.clear();
-        const auto oldest = std::ranges::find_if(found, [](const Found& segment) { return segment.problem.empty(); });
-        if (oldest == found.end() || (oldest != found.begin() && oldest->header.previous.segment != 0)) {
-            return;
-        }
-        chain_.push_back(*oldest);
-        for (std::size_t index = found.size(); index-- > 0;) {
-            if (found[index].problem.empty() && found[index].number > chain_.back().number &&
-                found[index].header.previous.segment == chain_.back().number) {
-                chain_.push_back(found[index]);
-                index = found.size();
-            }
-        }
-    }
-
     [[nodiscard]] Result<void> read_segment(std::size_t index, LogVisitor& visitor) {
-        const SegmentHeader& header = chain_[index].header;
-        const Found* const next = index + 1 < chain_.size() ? &chain_[index + 1] : nullptr;
-        auto opened = SegmentReader::open(*files_, path(header.number), *allocator_);
+        const SegmentHeader& header = chain_[index];
+        const SegmentHeader* const next = index + 1 < chain_.size() ? &chain_[index + 1] : nullptr;
+        auto opened = SegmentReader::open(*files_, segment_path(directory_, header.number), *allocator_);
         if (!opened) {
             return std::move(opened).error();
         }
@@ -259,7 +138,7 @@ private:
         if (next_part_ == 0) {
             scan_.end = {header.number, offset, scan_.end.lsn, running_crc_, header.epoch};
         }
-        const std::uint64_t limit = next != nullptr ? next->header.previous.offset : reader.size();
+        const std::uint64_t limit = next != nullptr ? next->previous.offset : reader.size();
         while (offset < limit && !scan_.clean_close) {
             const auto frame = reader.frame_at(offset, limit);
             if (!frame) {
@@ -299,16 +178,16 @@ private:
     }
 
     /// A segment that has a successor must end exactly where and how the successor says.
-    [[nodiscard]] Result<void> check_end(const SegmentReader& reader, std::uint64_t offset, const Found& next) {
-        const LogPosition stated = next.header.previous;
+    [[nodiscard]] Result<void> check_end(const SegmentReader& reader, std::uint64_t offset, const SegmentHeader& next) {
+        const LogPosition stated = next.previous;
         if (offset < stated.offset) {
             return damaged(place(reader, offset) + "there is no valid frame, but the log goes on to offset " +
                            std::to_string(stated.offset) + " and segment " + std::to_string(next.number));
         }
         const LogPosition actual{reader.header().number, offset, scan_.end.lsn, running_crc_, reader.header().epoch};
         if (actual != stated) {
-            return damaged(path(next.number) + ": the segment does not continue segment " + std::to_string(reader.header().number) +
-                           " as it is: one of them was exchanged");
+            return damaged(segment_path(directory_, next.number) + ": the segment does not continue segment " +
+                           std::to_string(reader.header().number) + " as it is: one of them was exchanged");
         }
         return {};
     }
@@ -467,7 +346,7 @@ private:
     Allocator* allocator_;
     ByteBuffer parts_; // of the transaction in parts that is open
     LogScan scan_;
-    std::vector<Found> chain_;
+    std::vector<SegmentHeader> chain_;
     std::string broken_; // why the chain ends too early
     BootId boot_{};
     std::uint64_t known_lsn_ = 0; // the highest that anything bears witness to
@@ -482,7 +361,7 @@ private:
 /// state where it ends. Call before `LogWriter::open`.
 inline Result<void> sync_segments(FileSystem& files, const std::string& directory, const LogScan& scan) {
     for (const std::uint64_t number : scan.segments) {
-        const auto file = files.open((directory + '/').append(segment_file_name(number)), FileMode::Read);
+        const auto file = files.open(segment_path(directory, number), FileMode::Read);
         if (!file) {
             return file.error().clone();
         }

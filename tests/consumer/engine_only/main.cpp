@@ -1,3 +1,5 @@
 #include <ecsdb/engine.hpp>
 
-int main() { return ecsdb::version_string[0] == '\0' ? 1 : 0; }
+int main() {
+    return ecsdb::version_string[0] == '\0' ? 1 : 0;
+}

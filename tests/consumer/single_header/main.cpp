@@ -2,4 +2,6 @@
 
 const void* version_seen_by_other();
 
-int main() { return version_seen_by_other() == &ecsdb::version_string ? 0 : 1; }
+int main() {
+    return version_seen_by_other() == &ecsdb::version_string ? 0 : 1;
+}

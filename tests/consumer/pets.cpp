@@ -1,4 +1,4 @@
-// A component that the installed package generated from a schema.
+// A component that was generated from a schema, by a package or a subdirectory.
 #include "pets_components.hpp"
 
 #include <string_view>
@@ -6,4 +6,6 @@
 static_assert(std::string_view{ecsdb::ComponentTraits<pets::pet>::name} == "pet");
 
 pets::pet named(const char* name);
-pets::pet named(const char* name) { return {.name = name, .age = 3}; }
+pets::pet named(const char* name) {
+    return {.name = name, .age = 3};
+}

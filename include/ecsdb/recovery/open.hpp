@@ -1,0 +1,371 @@
+/// @file
+/// Opens a database: finds or creates its files, loads the newest snapshot, replays the log behind it, and starts a new epoch.
+#pragma once
+
+#include "ecsdb/core/checksum.hpp"
+#include "ecsdb/io/posix_file_system.hpp"
+#include "ecsdb/recovery/engine.hpp"
+#include "ecsdb/schema/encode.hpp"
+#include "ecsdb/snapshot/reader.hpp"
+#include "ecsdb/transaction/apply_delta.hpp"
+#include "ecsdb/wal/log_reader.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ecsdb {
+
+/// What a stored schema must have in common with the one the program brings.
+enum class StoredSchema : std::uint8_t {
+    MustBeSame,
+    AnyWillDo, ///< Each component type is checked by its own binding afterwards.
+};
+
+/// Does the work of `open_engine`, one step after the other. Nothing on disk is changed before everything there has been read and
+/// understood.
+class EngineOpener {
+public:
+    EngineOpener(const Options& options, std::optional<Schema> schema, StoredSchema stored)
+        : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}}, files_{options.file_system !=
+                                                                                                                       nullptr
+                                                                                                                   ? options.file_system
+                                                                                                                   : &posix_files_} {}
+
+    [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
+        const std::uint64_t begun = engine_->clock_->monotonic_ns();
+        Result<void> opened = options_.directory.empty() ? open_in_memory() : open_directory();
+        if (!opened) {
+            Error error = std::move(opened).error();
+            return options_.directory.empty() ? std::move(error) : std::move(error).in("open " + options_.directory);
+        }
+        const storage::Root& root = state().root();
+        engine_->store_->publish(&root);
+        engine_->report_.version = root.version;
+        engine_->report_.duration_ns = engine_->clock_->monotonic_ns() - begun;
+        if (options_.mode == OpenMode::ReadWrite) {
+            engine_->pipeline_->start();
+        }
+        return std::move(engine_);
+    }
+
+private:
+    [[nodiscard]] storage::WriteBuffer& state() noexcept { return engine_->pipeline_->writer().state(); }
+    [[nodiscard]] RecoveryReport& report() noexcept { return engine_->report_; }
+    [[nodiscard]] bool writes() const noexcept { return options_.mode == OpenMode::ReadWrite; }
+
+    Result<void> open_in_memory() {
+        if (!writes() || options_.durability != Durability::Memory) {
+            return Error{ErrorCode::InvalidArgument, "a database without a directory can be neither durable nor read-only"};
+        }
+        if (!schema_) {
+            return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
+        }
+        return make_store(std::move(*schema_), options_.shard);
+    }
+
+    Result<void> open_directory() {
+        if (writes() && options_.durability == Durability::Memory) {
+            return Error{ErrorCode::InvalidArgument, "a database with a directory needs Durability::Logged or Synced to be written"};
+        }
+        if (auto exists = files_->exists(options_.directory); !exists) {
+            return std::move(exists).error();
+        } else if (!*exists) {
+            if (!writes()) {
+                return Error{ErrorCode::NotFound, "there is no database"};
+            }
+            if (auto made = files_->create_directory(options_.directory); !made) {
+                return made;
+            }
+            if (auto synced = files_->sync_directory(parent_directory(options_.directory)); !synced) {
+                return synced;
+            }
+        }
+        std::unique_ptr<FileLock> lock;
+        if (writes()) {
+            auto locked = files_->lock(options_.directory + '/' + detail::lock_file_name);
+            if (!locked) {
+                return std::move(locked).error();
+            }
+            lock = std::move(*locked);
+        }
+        Result<recovery::LoadedManifest> manifest = recovery::load_manifest(*files_, options_.directory);
+        if (!manifest && manifest.error().code() == ErrorCode::NotFound) {
+            return writes() ? create(std::move(lock)) : Result<void>{Error{ErrorCode::NotFound, "there is no database"}};
+        }
+        if (!manifest) {
+            return std::move(manifest).error();
+        }
+        if (manifest->previous) {
+            report().remarks += "MANIFEST could not be used (" + manifest->problem + "), the one before it was; ";
+        }
+        return recover(std::move(lock), std::move(manifest->manifest));
+    }
+
+    /// A directory without a manifest becomes a database, unless something of one is already there.
+    Result<void> create(std::unique_ptr<FileLock> lock) {
+        auto names = files_->list(options_.directory);
+        if (!names) {
+            return std::move(names).error();
+        }
+        for (const std::string& name : *names) {
+            if (name.starts_with("snapshot-")) {
+                return Error{ErrorCode::Corrupt, "MANIFEST is missing, but " + name + " is there: this was a database"};
+            }
+        }
+        const std::string log = options_.directory + '/' + detail::log_directory_name;
+        if (auto segments = files_->list(log); segments) {
+            for (const std::string& name : *segments) {
+                if (wal::parse_segment_file_name(name)) {
+                    return Error{ErrorCode::Corrupt, "MANIFEST is missing, but log/" + name + " is there: this was a database"};
+                }
+            }
+        }
+        if (!schema_) {
+            return Error{ErrorCode::NotFound, "there is no database, and no component types or schema to create one with"};
+        }
+        recovery::Manifest manifest;
+        manifest.database = new_database_id();
+        manifest.epoch = 1;
+        manifest.shard = options_.shard;
+        manifest.boot = files_->boot_id();
+        manifest.schema_hash = schema_->hash();
+        manifest.schema = encoded(*schema_);
+        report().created = true;
+        report().epoch = 1;
+        if (auto made = make_store(std::move(*schema_), options_.shard); !made) {
+            return made;
+        }
+        // The manifest comes first: whatever else is found without one belonged to a database.
+        if (auto stored = recovery::store_manifest(*files_, options_.directory, manifest, *engine_->allocator_); !stored) {
+            return stored;
+        }
+        return start_log(std::move(lock), std::move(manifest), {});
+    }
+
+    Result<void> recover(std::unique_ptr<FileLock> lock, recovery::Manifest manifest) {
+        if (options_.shard != manifest.shard) {
+            return Error{ErrorCode::WrongShard, "the database is of shard " + std::to_string(manifest.shard) + ", opened as shard " +
+                                                    std::to_string(options_.shard)};
+        }
+        Result<Schema> stored = decode_schema(manifest.schema);
+        if (!stored) {
+            return std::move(stored).error().in("stored schema");
+        }
+        if (stored_ == StoredSchema::MustBeSame && schema_ && schema_->hash() != stored->hash()) {
+            return Error{ErrorCode::SchemaMismatch,
+                         "the stored schema `" + stored->name() + "` differs from the program's schema `" + schema_->name() + "`"};
+        }
+        if (auto made = make_store(*stored, manifest.shard); !made) {
+            return made;
+        }
+        if (auto loaded = load_newest_snapshot(manifest, *stored); !loaded) {
+            return loaded;
+        }
+        auto scan = replay(manifest);
+        if (!scan) {
+            return std::move(scan).error().in("log");
+        }
+        report().clean = manifest.clean && scan->clean_close;
+        report().torn_tail_bytes = scan->torn_tail_bytes;
+        report().unsynced_lost_from = scan->unsynced_lost.from;
+        report().unsynced_lost_to = scan->unsynced_lost.to;
+        report().epoch = manifest.epoch;
+        if (!writes()) {
+            return {};
+        }
+        if (auto synced = wal::sync_segments(*files_, options_.directory + '/' + detail::log_directory_name, *scan); !synced) {
+            return synced;
+        }
+        const std::uint64_t mark = std::max(manifest.reserved_index_mark, scan->reserve_mark);
+        manifest.epoch = std::max(manifest.epoch, scan->max_epoch) + 1;
+        manifest.boot = files_->boot_id();
+        manifest.clean = false;
+        manifest.reserved_index_mark = mark;
+        report().epoch = manifest.epoch;
+        if (auto prepared = prepare_ids(mark, manifest.epoch); !prepared) {
+            return prepared;
+        }
+        return start_log(std::move(lock), std::move(manifest), scan->start());
+    }
+
+    Result<void> make_store(Schema schema, std::uint32_t shard) {
+        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit};
+        engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::make_shared<const Schema>(std::move(schema)));
+        if (engine_->store_ == nullptr) {
+            return no_memory();
+        }
+        const transaction::PipelineOptions pipeline{options_.queue_transactions, options_.submit_timeout_ns, !writes(),
+                                                    options_.own_thread && writes()};
+        engine_->pipeline_ = std::make_unique<transaction::Pipeline>(*engine_->store_, *engine_->clock_, shard, pipeline);
+        if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
+            return no_memory();
+        }
+        return {};
+    }
+
+    /// The newest snapshot, or the one before it where that is damaged.
+    Result<void> load_newest_snapshot(recovery::Manifest& manifest, const Schema& schema) {
+        if (manifest.snapshot.name.empty()) {
+            return {};
+        }
+        Result<void> newest = load_snapshot(manifest, manifest.snapshot);
+        if (newest) {
+            return newest;
+        }
+        if (manifest.previous_snapshot.name.empty() && manifest.first_needed_segment > 1) {
+            return newest;
+        }
+        report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
+        // What was loaded half-way is thrown away with its store.
+        engine_->pipeline_.reset();
+        std::exchange(engine_->store_, nullptr)->drop_owner();
+        if (auto made = make_store(schema, manifest.shard); !made) {
+            return made;
+        }
+        manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
+        manifest.first_needed_segment = 0; // everything that is still there
+        return manifest.snapshot.name.empty() ? Result<void>{} : load_snapshot(manifest, manifest.snapshot);
+    }
+
+    Result<void> load_snapshot(const recovery::Manifest& manifest, const recovery::SnapshotFile& file) {
+        auto opened = snapshot::open_snapshot(*files_, options_.directory + '/' + file.name, *engine_->allocator_);
+        if (!opened) {
+            return std::move(opened).error();
+        }
+        if (opened->identity().database != manifest.database || opened->lsn() != file.lsn || opened->file_size() != file.size) {
+            return Error{ErrorCode::Corrupt,
+                         file.name + ": is not the snapshot that the manifest names (another database, version or size)"};
+        }
+        auto loaded = opened->load_into(state());
+        if (!loaded) {
+            return std::move(loaded).error();
+        }
+        report().snapshot_version = file.lsn;
+        return {};
+    }
+
+    class Replay final : public wal::LogVisitor {
+    public:
+        Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : applier_{state}, report_{&report} {}
+        Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
+            auto applied = applier_.apply(delta, time * 1000);
+            if (!applied) {
+                return std::move(applied).error().in("transaction " + std::to_string(lsn));
+            }
+            report_->replayed += *applied ? 1U : 0U;
+            return {};
+        }
+
+    private:
+        transaction::DeltaApplier applier_;
+        RecoveryReport* report_;
+    };
+
+    Result<wal::LogScan> replay(const recovery::Manifest& manifest) {
+        wal::LogReadOptions options;
+        options.database = manifest.database;
+        options.after_lsn = state().root().version;
+        options.first_needed_segment = manifest.first_needed_segment;
+        options.durable_lsn = manifest.durable_lsn;
+        options.newest_segment = manifest.newest_segment;
+        options.newest_epoch = manifest.epoch;
+        if (!state().begin_batch()) {
+            return no_memory();
+        }
+        wal::LogReader reader{*files_, options_.directory + '/' + detail::log_directory_name, options, *engine_->allocator_};
+        Replay visitor{state(), report()};
+        auto scan = reader.read(visitor);
+        state().finish_batch();
+        state().forget_destroyed();
+        if (scan) {
+            engine_->pipeline_->writer().set_time(std::max(state().root().time_ns, scan->last_time * 1000));
+        }
+        return scan;
+    }
+
+    /// Ids handed out before may have been shown to somebody without ever being committed, in this or any earlier epoch: an index not in
+    /// use now gets a generation that no earlier epoch can have handed out. An index is handed out at most once per epoch without being
+    /// committed, so the epoch number itself is far enough ahead.
+    Result<void> prepare_ids(std::uint64_t mark, std::uint32_t epoch) {
+        transaction::EntityIds& ids = engine_->pipeline_->ids();
+        const storage::EntityTable& entities = state().root().entities;
+        std::uint64_t first_fresh = mark;
+        bool complete = true;
+        const auto free = [&](std::uint32_t index, std::uint32_t generation) {
+            const std::uint64_t next = std::uint64_t{generation} + epoch;
+            if (next <= Entity::max_generation) {
+                const Entity entity{index, static_cast<std::uint32_t>(next) - 1, ids.shard()};
+                complete = ids.recycle(entity) && complete;
+            }
+        };
+        entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
+            if (record.archetype != storage::no_archetype || record.generation != 0) {
+                first_fresh = std::max(first_fresh, std::uint64_t{index} + 1);
+            }
+        });
+        for (std::uint64_t index = 0; index < first_fresh; ++index) {
+            const storage::EntityRecord* const record = entities.find(static_cast<std::uint32_t>(index));
+            if (record == nullptr) {
+                free(static_cast<std::uint32_t>(index), 0);
+            } else if (record->archetype == storage::no_archetype) {
+                free(static_cast<std::uint32_t>(index), record->generation);
+            }
+        }
+        ids.start_at(first_fresh);
+        return complete ? Result<void>{} : Result<void>{no_memory()};
+    }
+
+    Result<void> start_log(std::unique_ptr<FileLock> lock, recovery::Manifest manifest, const wal::LogStart& start) {
+        auto durable = std::make_unique<Durable>(*files_, *engine_->allocator_, *engine_->clock_, options_.directory, std::move(lock),
+                                                 std::move(manifest));
+        if (auto started = durable->start_log(start, options_); !started) {
+            return started;
+        }
+        // Fresh indices are handed out once the log knows the mark above them.
+        engine_->pipeline_->ids().lower_mark(engine_->pipeline_->ids().next_fresh());
+        engine_->pipeline_->writer().join(durable->participant());
+        durable->participant().start();
+        engine_->durable_ = std::move(durable);
+        return {};
+    }
+
+    [[nodiscard]] wal::DatabaseId new_database_id() noexcept {
+        const std::uint64_t low = mix64(engine_->clock_->wall_ns() ^ reinterpret_cast<std::uintptr_t>(this));
+        const std::uint64_t high = mix64(low ^ mix64(engine_->clock_->monotonic_ns()) ^ reinterpret_cast<std::uintptr_t>(engine_.get()));
+        wal::DatabaseId id;
+        store_le<std::uint64_t>(id.data(), low);
+        store_le<std::uint64_t>(id.data() + 8, high);
+        return id;
+    }
+    [[nodiscard]] std::vector<std::byte> encoded(const Schema& schema) {
+        ByteBuffer bytes{*engine_->allocator_};
+        encode_schema(schema, bytes);
+        return {bytes.view().begin(), bytes.view().end()};
+    }
+    [[nodiscard]] static Error no_memory() {
+        return Error{ErrorCode::OutOfMemory, "the allocator refused the memory the database needs to open"};
+    }
+
+    Options options_;
+    std::optional<Schema> schema_;
+    StoredSchema stored_;
+    std::unique_ptr<Engine> engine_;
+    FileSystem* files_;
+    inline static PosixFileSystem posix_files_{}; // stateless
+};
+
+/// Opens or creates the database `options` describe. `schema` is what a new database gets; nothing means that only a stored one will do.
+///
+/// Errors: `NotFound` (no database), `Locked` (naming the process), `SchemaMismatch`, `WrongShard`, `Corrupt` (committed data is damaged:
+/// files are left as they are), `Unsupported`, `NoSpace`, `Io`, `OutOfMemory`. Not to be called for one directory from two threads at once.
+[[nodiscard]] inline Result<std::unique_ptr<Engine>> open_engine(const Options& options, std::optional<Schema> schema,
+                                                                 StoredSchema stored) {
+    return EngineOpener{options, std::move(schema), stored}.open();
+}
+
+} // namespace ecsdb

@@ -1,0 +1,324 @@
+/// @file
+/// Opens a snapshot, says what it is of, and fills an empty store from it.
+#pragma once
+
+#include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/schema/encode.hpp"
+#include "ecsdb/snapshot/block_reader.hpp"
+#include "ecsdb/snapshot/numbers.hpp"
+#include "ecsdb/storage/bulk_load.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ecsdb::snapshot {
+
+/// Of which version the entity versions of consecutive indices are.
+struct CountsAsOf {
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+    std::uint64_t version = 0; ///< 0: not known; of the snapshot's version at the earliest.
+};
+
+/// What a snapshot held.
+struct LoadedSnapshot {
+    SnapshotInfo info;
+    std::uint64_t entities = 0;
+    std::uint64_t freed = 0;
+    std::uint64_t rows = 0;
+    std::vector<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
+};
+
+namespace detail {
+
+/// Puts one block after another into an empty store. What a block says is checked against the schema and what came before.
+class ContentLoader {
+public:
+    using Block = BlockReader::Block;
+
+    ContentLoader(storage::WriteBuffer& buffer, const FileHeader& header, Allocator& allocator) noexcept
+        : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, numbers_{allocator}, more_numbers_{allocator} {}
+
+    Result<void> begin() {
+        return loader_.begin(header_->lsn) && numbers_.reserve(max_block_rows) && more_numbers_.reserve(max_block_rows) ? Result<void>{}
+                                                                                                                        : no_memory();
+    }
+
+    Result<void> add(const Block& block) {
+        const bool has_rows_within = block.header.kind != BlockKind::Archetype && block.header.kind != BlockKind::Index &&
+                                     (static_cast<std::uint8_t>(block.header.kind) & skippable_kind) == 0;
+        if (has_rows_within && (block.header.rows == 0 || block.header.rows > max_block_rows)) {
+            return corrupt(block, "has no rows, or too many for a block");
+        }
+        switch (block.header.kind) {
+        case BlockKind::Archetype:
+            return begin_archetype(block);
+        case BlockKind::Entities:
+            return add_entities(block);
+        case BlockKind::Rows:
+            return add_rows(block);
+        case BlockKind::SparseRows:
+            return add_sparse(block);
+        case BlockKind::Freed:
+            return add_freed(block);
+        case BlockKind::Counts:
+            return add_counts(block);
+        case BlockKind::Index:
+            return {};
+        }
+        if ((static_cast<std::uint8_t>(block.header.kind) & skippable_kind) != 0) {
+            return {};
+        }
+        return BlockReader::corrupt(block, "is of a kind this build does not know", ErrorCode::Unsupported);
+    }
+
+    Result<LoadedSnapshot> finish(const Footer& footer, SnapshotInfo info) {
+        if (!is_complete()) {
+            return Error{ErrorCode::Corrupt, "the last archetype is not complete"};
+        }
+        if (footer.entities != loaded_.entities || footer.freed != loaded_.freed || footer.rows != loaded_.rows) {
+            return Error{ErrorCode::Corrupt, "the footer counts other entities and rows than there are"};
+        }
+        loader_.finish(header_->time_ns);
+        loaded_.info = std::move(info);
+        return std::move(loaded_);
+    }
+
+private:
+    using Outcome = storage::Outcome;
+
+    static Error no_memory() { return Error{ErrorCode::OutOfMemory, "no memory for what the snapshot holds"}; }
+    static Error corrupt(const Block& block, const std::string& what) { return BlockReader::corrupt(block, what); }
+
+    Result<void> judge(const Block& block, Outcome outcome) const {
+        switch (outcome) {
+        case Outcome::Done:
+            return {};
+        case Outcome::AlreadyExists:
+            return corrupt(block, "names an entity or a row a second time");
+        case Outcome::NotFound:
+            return corrupt(block, "has a row of an entity that does not live");
+        default:
+            return no_memory();
+        }
+    }
+
+    /// Whether every column of the current archetype has the rows it should.
+    [[nodiscard]] bool is_complete() const noexcept { return entities_ == archetype_rows_ && column_ == tables_.size(); }
+
+    Result<void> begin_archetype(const Block& block) {
+        if (!is_complete()) {
+            return corrupt(block, "the archetype before it is not complete");
+        }
+        if (block.header.archetype != archetype_ + 1 || block.header.rows == 0 || block.content.size() % sizeof(TableId) != 0) {
+            return corrupt(block, "is no archetype that could stand here");
+        }
+        tables_.clear();
+        columns_.clear();
+        for (std::size_t offset = 0; offset < block.content.size(); offset += sizeof(TableId)) {
+            const auto table = load_le<TableId>(block.content.data() + offset);
+            if (!has(table, Storage::Table) || (!columns_.empty() && table <= columns_.back())) {
+                return corrupt(block, "names table " + std::to_string(table) + ", which cannot be part of an archetype, or not here");
+            }
+            columns_.push_back(table);
+            if (!schema_->table(table).is_tag()) {
+                tables_.push_back(table);
+            }
+        }
+        ++archetype_;
+        archetype_rows_ = block.header.rows;
+        entities_ = 0;
+        column_ = 0;
+        rows_ = 0;
+        return judge(block, loader_.begin_archetype(columns_, archetype_rows_));
+    }
+
+    [[nodiscard]] bool has(TableId table, Storage storage) const noexcept {
+        return table < schema_->tables().size() && schema_->table(table).storage == storage && is_saved(schema_->table(table));
+    }
+
+    Result<void> add_entities(const Block& block) {
+        if (block.header.archetype != archetype_ || block.header.first != entities_ || block.header.rows > archetype_rows_ - entities_) {
+            return corrupt(block, "has entities that do not follow the last ones");
+        }
+        if (auto read = read_ids(block); !read) {
+            return read;
+        }
+        entities_ += block.header.rows;
+        loaded_.entities += block.header.rows;
+        return judge(block, loader_.append_entities(numbers_.view(), more_numbers_.view()));
+    }
+
+    Result<void> add_freed(const Block& block) {
+        if (auto read = read_ids(block); !read) {
+            return read;
+        }
+        loaded_.freed += block.header.rows;
+        return judge(block, loader_.append_freed(numbers_.view(), more_numbers_.view()));
+    }
+
+    /// Reads indices and generations, and nothing else.
+    Result<void> read_ids(const Block& block) {
+        ByteReader in{block.content};
+        if (!read_indices(in, block) || !more_numbers_.resize_for_overwrite(block.header.rows) || !read_numbers(in, more_numbers_.view()) ||
+            in.remaining() != 0) {
+            return corrupt(block, "is no list of entities");
+        }
+        const auto [least, most] = std::minmax_element(more_numbers_.view().begin(), more_numbers_.view().end());
+        if (*least == 0 || *most > Entity::max_generation) {
+            return corrupt(block, "has a generation that cannot be");
+        }
+        return {};
+    }
+
+    [[nodiscard]] bool read_indices(ByteReader& in, const Block& block) {
+        return numbers_.resize_for_overwrite(block.header.rows) && read_numbers(in, numbers_.view()) &&
+               *std::max_element(numbers_.view().begin(), numbers_.view().end()) < header_->identity.next_fresh;
+    }
+
+    Result<void> add_rows(const Block& block) {
+        if (block.header.archetype != archetype_ || entities_ != archetype_rows_ || column_ == tables_.size() ||
+            block.header.table != tables_[column_] || block.header.first != rows_ || block.header.rows > archetype_rows_ - rows_) {
+            return corrupt(block, "has rows that do not follow the last ones");
+        }
+        if (block.content.size() != std::uint64_t{block.header.rows} * schema_->table(block.header.table).packed_size) {
+            return corrupt(block, "has rows of another size than its table");
+        }
+        if (!loader_.fill_rows(block.header.table, rows_, block.content)) {
+            return no_memory();
+        }
+        loaded_.rows += block.header.rows;
+        rows_ += block.header.rows;
+        if (rows_ == archetype_rows_) {
+            ++column_;
+            rows_ = 0;
+        }
+        return {};
+    }
+
+    Result<void> add_sparse(const Block& block) {
+        if (!has(block.header.table, Storage::Sparse) || !is_complete()) {
+            return corrupt(block, "has rows of a table that is not there, or not here");
+        }
+        ByteReader in{block.content};
+        if (!read_indices(in, block) ||
+            in.remaining() != std::uint64_t{block.header.rows} * schema_->table(block.header.table).packed_size) {
+            return corrupt(block, "is no list of entities with rows of its table");
+        }
+        loaded_.rows += block.header.rows;
+        return judge(block, loader_.append_sparse(block.header.table, numbers_.view(), in.read_bytes(in.remaining())));
+    }
+
+    Result<void> add_counts(const Block& block) {
+        ByteReader in{block.content};
+        const auto version = in.read_le<std::uint64_t>();
+        if (!numbers_.resize_for_overwrite(block.header.rows) || !read_numbers(in, numbers_.view()) || in.remaining() != 0 ||
+            std::uint64_t{block.header.first} + block.header.rows > header_->identity.next_fresh) {
+            return corrupt(block, "is no list of counts");
+        }
+        loaded_.counts.push_back({block.header.first, block.header.rows, version});
+        return loader_.set_counts(block.header.first, numbers_.view()) ? Result<void>{} : no_memory();
+    }
+
+    storage::BulkLoader loader_;
+    const Schema* schema_;
+    const FileHeader* header_;
+    GrowArray<std::uint32_t> numbers_;
+    GrowArray<std::uint32_t> more_numbers_;
+    std::vector<TableId> columns_; ///< Of the current archetype …
+    std::vector<TableId> tables_;  ///< … and those of them that have rows.
+    std::uint32_t archetype_ = 0;
+    std::uint32_t archetype_rows_ = 0;
+    std::uint32_t entities_ = 0; ///< So many of the archetype's entities have come …
+    std::size_t column_ = 0;     ///< … and all rows of so many of its tables …
+    std::uint32_t rows_ = 0;     ///< … and so many of the next one's.
+    LoadedSnapshot loaded_;
+};
+
+} // namespace detail
+
+/// A snapshot that was opened: what it is of is checked, what it holds is not yet read. Move-only, for one thread.
+class SnapshotFile {
+public:
+    /// Which database it is of. Whether that is the one expected is the caller's to compare.
+    [[nodiscard]] const SnapshotIdentity& identity() const noexcept { return reader_.header().identity; }
+    /// The schema of the version saved: what a store to load it into is to be created with.
+    [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
+    [[nodiscard]] std::uint64_t lsn() const noexcept { return reader_.header().lsn; }
+    [[nodiscard]] std::uint64_t time_ns() const noexcept { return reader_.header().time_ns; }
+    [[nodiscard]] std::uint64_t file_size() const noexcept { return reader_.file_size(); }
+
+    /// Fills the store of `buffer`, which must be at its first, empty root. On success `buffer.root()` is the version saved, ready to be
+    /// published; on failure the store is to be discarded. To be called once.
+    ///
+    /// `Corrupt` names file, block and what is wrong; `SchemaMismatch` and `WrongShard` where the store was created for something else;
+    /// `OutOfMemory`; what the file system says. Values are taken as they are. Beyond the state itself this holds about 2 MiB.
+    [[nodiscard]] Result<LoadedSnapshot> load_into(storage::WriteBuffer& buffer) {
+        auto loaded = load(buffer);
+        if (!loaded) {
+            return std::move(loaded).error().in(reader_.path());
+        }
+        return loaded;
+    }
+
+private:
+    friend Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator);
+    SnapshotFile(BlockReader reader, Schema schema, Allocator& allocator)
+        : reader_{std::move(reader)}, schema_{std::move(schema)}, allocator_{&allocator} {}
+
+    Result<LoadedSnapshot> load(storage::WriteBuffer& buffer) {
+        if (buffer.store().schema().hash() != schema_.hash()) {
+            return Error{ErrorCode::SchemaMismatch, "the store was created with another schema"};
+        }
+        if (buffer.root().shard != identity().shard) {
+            return Error{ErrorCode::WrongShard, "it is of shard " + std::to_string(identity().shard) + ", the store of shard " +
+                                                    std::to_string(buffer.root().shard)};
+        }
+        detail::ContentLoader content{buffer, reader_.header(), *allocator_};
+        if (auto begun = content.begin(); !begun) {
+            return std::move(begun).error();
+        }
+        BlockReader::Block block;
+        for (;;) {
+            auto more = reader_.next(block);
+            if (!more) {
+                return std::move(more).error();
+            }
+            if (!*more) {
+                break;
+            }
+            if (auto added = content.add(block); !added) {
+                return std::move(added).error();
+            }
+        }
+        return content.finish(reader_.footer(), {reader_.path(), lsn(), reader_.file_size(), reader_.crc()});
+    }
+
+    BlockReader reader_;
+    Schema schema_;
+    Allocator* allocator_;
+};
+
+/// Opens the snapshot at `path` and reads what it is of. `NotFound`, `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Changes
+/// nothing. File system and allocator must outlive the result.
+[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
+    auto reader = BlockReader::open(files, path, allocator);
+    if (!reader) {
+        return std::move(reader).error();
+    }
+    auto schema = decode_schema(reader->schema());
+    if (!schema) {
+        return std::move(schema).error().in(path);
+    }
+    if (schema->hash() != reader->header().schema_hash) {
+        return Error{ErrorCode::Corrupt, path + ": the schema is not the one the header names"};
+    }
+    return SnapshotFile{*std::move(reader), *std::move(schema), allocator};
+}
+
+} // namespace ecsdb::snapshot

@@ -1,0 +1,135 @@
+#include "ecsdb/storage/entity_table.hpp"
+
+#include "support/storage_fixture.hpp"
+
+#include <map>
+#include <random>
+#include <vector>
+
+namespace ecsdb::test {
+namespace {
+
+using storage::EntityRecord;
+using storage::EntityTable;
+using storage::PagePool;
+using storage::PoolOptions;
+using storage::Reclaimer;
+using storage::Workspace;
+
+struct Bench {
+    explicit Bench(const PoolOptions& options = {}) : pool{allocator, options} {}
+    CountingAllocator allocator;
+    PagePool pool;
+    Reclaimer reclaimer{allocator, pool};
+    Workspace workspace{allocator, pool, reclaimer};
+};
+
+} // namespace
+
+TEST_CASE("an index never used has no record, or one of zeros", "[storage]") {
+    Bench bench;
+    EntityTable table;
+    CHECK(table.find(0) == nullptr);
+    CHECK(table.find(0xFFFFFFFFU) == nullptr);
+    CHECK(table.find_living(Entity{0, 1, 0}) == nullptr);
+    CHECK(table.index_end() == 0);
+    table.prefetch_path(5);
+    table.prefetch_record(5);
+    REQUIRE(table.writable(bench.workspace, 100) != nullptr);
+    const EntityRecord* const neighbour = table.find(101);
+    REQUIRE(neighbour != nullptr);
+    CHECK((neighbour->row == 0 && neighbour->archetype == 0 && neighbour->generation == 0));
+    CHECK(table.find_living(Entity{101, 0, 0}) == nullptr);
+    CHECK(table.index_end() > 100);
+}
+
+TEST_CASE("a table that gets no memory says so", "[storage][memory]") {
+    PoolOptions options;
+    options.first_block_bytes = options.max_block_bytes = 4096;
+    Bench bench{options};
+    EntityTable table;
+    bench.allocator.refuse_from = 0;
+    CHECK(table.writable(bench.workspace, 0) == nullptr);
+    CHECK(table.writable_run(bench.workspace, 0, 10).records == nullptr);
+    CHECK(table.find(0) == nullptr);
+    bench.allocator.refuse_from = 2;
+    bench.allocator.calls = 0;
+    std::uint32_t index = 0;
+    while (EntityRecord* const record = table.writable(bench.workspace, index)) {
+        *record = {index, 1, 1};
+        ++index;
+    }
+    REQUIRE(index > 64);
+    for (std::uint32_t i = 0; i < index; ++i) {
+        REQUIRE(table.at(i).row == i);
+    }
+}
+
+TEST_CASE("only the living generation is found", "[storage]") {
+    Bench bench;
+    EntityTable table;
+    *table.writable(bench.workspace, 70) = {5, 2, 9};
+    REQUIRE(table.find_living(Entity{70, 9, 0}) != nullptr);
+    CHECK(table.find_living(Entity{70, 9, 0})->row == 5);
+    CHECK(table.find_living(Entity{70, 8, 0}) == nullptr);
+    CHECK(table.find_living(Entity{70, 10, 0}) == nullptr);
+    CHECK(table.find_living(Entity{71, 9, 0}) == nullptr);
+    table.writable(bench.workspace, 70)->archetype = storage::no_archetype;
+    CHECK(table.find_living(Entity{70, 9, 0}) == nullptr);
+    CHECK(table.find(70)->generation == 9);
+}
+
+TEST_CASE("records of a run lie together, up to the end of their page", "[storage]") {
+    Bench bench;
+    EntityTable table;
+    for (std::uint32_t index = 0; index < 1000;) {
+        const EntityTable::Run run = table.writable_run(bench.workspace, index, 1000 - index);
+        REQUIRE(run.records != nullptr);
+        REQUIRE(run.count > 0);
+        for (std::uint32_t i = 0; i < run.count; ++i) {
+            run.records[i] = {index + i, 1, 1};
+        }
+        index += run.count;
+    }
+    for (std::uint32_t index = 0; index < 1000; ++index) {
+        REQUIRE(table.at(index).row == index);
+    }
+    CHECK(table.writable_run(bench.workspace, 3, 2).count == 2);
+}
+
+TEST_CASE("older versions keep their records, and all are visited in order", "[storage]") {
+    Bench bench;
+    std::mt19937 random{1};
+    EntityTable table;
+    std::map<std::uint32_t, std::uint32_t> rows;
+    struct Version {
+        EntityTable table;
+        std::map<std::uint32_t, std::uint32_t> rows;
+    };
+    std::vector<Version> versions;
+    for (storage::Stamp stamp = 1; stamp < 60; ++stamp) {
+        bench.workspace.set_stamp(stamp);
+        for (int i = 0; i < 30; ++i) {
+            const auto index = static_cast<std::uint32_t>(random() % 2 == 0 ? random() % 300 : random() % 3000000);
+            const auto row = static_cast<std::uint32_t>(1 + random() % 1000000);
+            *table.writable(bench.workspace, index) = {row, 1, 1};
+            rows[index] = row;
+        }
+        versions.push_back({table, rows});
+    }
+    for (const Version& version : versions) {
+        std::map<std::uint32_t, std::uint32_t> found;
+        std::int64_t last = -1;
+        version.table.for_each([&](std::uint32_t index, const EntityRecord& record) {
+            REQUIRE(std::int64_t{index} > last);
+            last = index;
+            if (record.row != 0) {
+                found[index] = record.row;
+            }
+        });
+        REQUIRE(found == version.rows);
+        REQUIRE(version.table.index_end() > version.rows.rbegin()->first);
+    }
+}
+
+} // namespace ecsdb::test
