@@ -40,6 +40,7 @@ void column_update_floor(benchmark::State& state) {
         for (std::uint32_t i = 0; i < million; ++i) {
             move(rows[i], speeds[i]);
         }
+        benchmark::DoNotOptimize(rows);
         benchmark::ClobberMemory();
     }
     state.SetItemsProcessed(state.iterations() * million);

@@ -219,7 +219,7 @@ private:
             return std::move(engine).error();
         }
         TableIds tables{};
-        std::size_t next = 0;
+        [[maybe_unused]] std::size_t next = 0;
         Result<void> bound;
         static_cast<void>((bind_next<Ts>((*engine)->store().schema(), tables, next, bound) && ...));
         if (!bound) {

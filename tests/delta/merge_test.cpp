@@ -17,10 +17,13 @@ struct Model {
         friend bool operator==(const Life&, const Life&) = default;
     };
     std::map<std::uint32_t, Life> entities;
+    std::map<std::uint32_t, std::uint32_t> spent; ///< The last generation that ended, by index.
     std::vector<std::map<std::uint32_t, Bytes>> tables{test_schema().tables().size()};
     friend bool operator==(const Model&, const Model&) = default;
 
-    void destroy(std::uint32_t index) {
+    void destroy(std::uint32_t index) { destroy(index, entities.at(index).generation); }
+    void destroy(std::uint32_t index, std::uint32_t generation) {
+        spent[index] = generation;
         entities.erase(index);
         for (auto& rows : tables) {
             rows.erase(index);
@@ -34,9 +37,12 @@ struct Applier {
     std::set<std::uint32_t> touched{};
 
     void destroyed(Entity entity) {
-        REQUIRE(model.entities.count(entity.index()) == 1);
-        REQUIRE(model.entities[entity.index()].generation == entity.generation());
-        model.destroy(entity.index());
+        // It may have come and gone unseen, but never again.
+        const auto alive = model.entities.find(entity.index());
+        REQUIRE((alive == model.entities.end() || alive->second.generation <= entity.generation()));
+        const auto spent = model.spent.find(entity.index());
+        REQUIRE((spent == model.spent.end() || spent->second < entity.generation()));
+        model.destroy(entity.index(), entity.generation());
     }
     void created(Entity entity) {
         REQUIRE(model.entities.emplace(entity.index(), Model::Life{entity.generation(), 0}).second);
@@ -302,8 +308,10 @@ TEST_CASE("deltas that contradict each other are not merged", "[delta]") {
     CHECK(merge_error(std::array{entities_step(0, one, {}), changed(1)}) == ErrorCode::Corrupt);
     CHECK(merge_error(std::array{entities_step(0, {}, one), changed(1)}) == ErrorCode::Corrupt);
     CHECK(merge_error(std::array{entities_step(0, one, {}), entities_step(1, again, {})}) == ErrorCode::Corrupt);
-    CHECK(merge_error(std::array{entities_step(0, {}, one), entities_step(1, {}, again)}) == ErrorCode::Corrupt);
-    CHECK(merge_error(std::array{entities_step(0, one, {}), entities_step(1, {}, again)}) == ErrorCode::Corrupt);
+    CHECK(merge_error(std::array{entities_step(0, {}, again), entities_step(1, {}, one)}) == ErrorCode::Corrupt);
+    CHECK(merge_error(std::array{entities_step(0, {}, again), entities_step(1, one, {})}) == ErrorCode::Corrupt);
+    CHECK(merge_error(std::array{entities_step(0, again, {}), entities_step(1, {}, one)}) == ErrorCode::Corrupt);
+    CHECK(merge_error(std::array{entities_step(0, {}, one), entities_step(1, one, {})}) == ErrorCode::Corrupt);
 }
 
 TEST_CASE("a few bytes that name billions of entities are not expanded", "[delta]") {
@@ -325,10 +333,13 @@ TEST_CASE("without memory a merge says so", "[delta]") {
     CHECK(result.error().code() == ErrorCode::OutOfMemory);
 }
 
-TEST_CASE("created and destroyed cancels, rows and versions included", "[delta]") {
+TEST_CASE("created and destroyed leaves a spent generation, and no rows or versions", "[delta]") {
     const Bytes result = merged(std::array{entities_step(0, one, {}), row_step(1, RowChangeKind::Added, row_a, row_a),
                                            row_step(2, RowChangeKind::Changed, row_a, row_b), entities_step(3, {}, one)});
-    CHECK(result == bytes_of({1, flag_merged, 0, 4}));
+    CHECK(result == bytes_of({1, flag_merged, 0, 4, 1, 0, 4, 1, 7, 0, 1}));
+    // The next generation may have come and gone within one delta: of both, the last is listed.
+    CHECK(seen(merged(std::array{result, entities_step(4, {}, again)})).destroyed_entities == again);
+    CHECK(seen(merged(std::array{entities_step(0, one, {}), entities_step(1, {}, again)})).destroyed_entities == again);
 }
 
 TEST_CASE("an index destroyed and created again is both, with the new entity's rows only", "[delta]") {

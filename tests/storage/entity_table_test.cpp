@@ -31,7 +31,7 @@ TEST_CASE("an index never used has no record, or one of zeros", "[storage]") {
     EntityTable table;
     CHECK(table.find(0) == nullptr);
     CHECK(table.find(0xFFFFFFFFU) == nullptr);
-    CHECK(table.find_living(Entity{0, 1, 0}) == nullptr);
+    CHECK(table.find_living(Entity{0, 1, 3}, 3) == nullptr);
     CHECK(table.index_end() == 0);
     table.prefetch_path(5);
     table.prefetch_record(5);
@@ -39,7 +39,7 @@ TEST_CASE("an index never used has no record, or one of zeros", "[storage]") {
     const EntityRecord* const neighbour = table.find(101);
     REQUIRE(neighbour != nullptr);
     CHECK((neighbour->row == 0 && neighbour->archetype == 0 && neighbour->generation == 0));
-    CHECK(table.find_living(Entity{101, 0, 0}) == nullptr);
+    CHECK(table.find_living(Entity{101, 0, 3}, 3) == nullptr);
     CHECK(table.index_end() > 100);
 }
 
@@ -69,13 +69,18 @@ TEST_CASE("only the living generation is found", "[storage]") {
     Bench bench;
     EntityTable table;
     *table.writable(bench.workspace, 70) = {5, 2, 9};
-    REQUIRE(table.find_living(Entity{70, 9, 0}) != nullptr);
-    CHECK(table.find_living(Entity{70, 9, 0})->row == 5);
-    CHECK(table.find_living(Entity{70, 8, 0}) == nullptr);
-    CHECK(table.find_living(Entity{70, 10, 0}) == nullptr);
-    CHECK(table.find_living(Entity{71, 9, 0}) == nullptr);
+    REQUIRE(table.find_living(Entity{70, 9, 3}, 3) != nullptr);
+    CHECK(table.find_living(Entity{70, 9, 3}, 3)->row == 5);
+    CHECK(table.find_living(Entity{70, 8, 3}, 3) == nullptr);
+    CHECK(table.find_living(Entity{70, 10, 3}, 3) == nullptr);
+    CHECK(table.find_living(Entity{71, 9, 3}, 3) == nullptr);
+    CHECK(table.find_living(Entity{70, 9, 3}, 2) == nullptr);
+    CHECK(table.find_living(Entity{70, 9, 2}, 3) == nullptr);
+    *table.writable(bench.workspace, 6) = {1, 2, Entity::max_generation};
+    CHECK(table.find_living(Entity{6, Entity::max_generation, Entity::max_shard}, Entity::max_shard) != nullptr);
+    CHECK(table.find_living(Entity{6, Entity::max_generation, Entity::max_shard}, Entity::max_shard - 1) == nullptr);
     table.writable(bench.workspace, 70)->archetype = storage::no_archetype;
-    CHECK(table.find_living(Entity{70, 9, 0}) == nullptr);
+    CHECK(table.find_living(Entity{70, 9, 3}, 3) == nullptr);
     CHECK(table.find(70)->generation == 9);
 }
 

@@ -130,7 +130,7 @@ TEST_CASE("what was given last is taken first", "[storage]") {
     CHECK(pool.take(2000) != a);
 }
 
-TEST_CASE("hundreds of thousands of nodes given back are taken again, without new blocks and in short time", "[storage]") {
+TEST_CASE("hundreds of thousands of nodes given back are taken again without new blocks", "[storage]") {
     CountingAllocator allocator;
     PagePool pool{allocator, {}};
     std::vector<Node*> nodes(300000);

@@ -465,6 +465,35 @@ TEST_CASE("the entities a batch has destroyed are known until they are forgotten
     CHECK(world.buffer().destroyed().empty());
 }
 
+TEST_CASE("a row taken away and put back in one transaction is the old one when it fails", "[storage]") {
+    CountingAllocator allocator;
+    World world{allocator, schema_of_all_kinds()};
+    const Schema& schema = world.store().schema();
+    const std::uint32_t neighbours = GENERATE(0U, 1U, 9U);
+    Model model;
+    world.commit([&](WriteBuffer& writer) {
+        for (std::uint32_t index = 0; index <= neighbours; ++index) {
+            REQUIRE(writer.create(Entity{index, 1, 0}) == Outcome::Done);
+            model.generations[index] = model.living[index].generation = 1;
+            for (const Table& table : schema.tables()) {
+                const RowBytes row = model.living[index].rows[table.id] = row_from(table.size, index + table.id);
+                REQUIRE(writer.insert(Entity{index, 1, 0}, table.id, bytes_of(row)) == Outcome::Done);
+            }
+        }
+    });
+    for (const Table& table : schema.tables()) {
+        CAPTURE(table.name);
+        const RowBytes other = row_from(table.size, 99);
+        world.undo([&](WriteBuffer& writer) {
+            for (int i = 0; i < 3; ++i) {
+                REQUIRE(writer.remove(Entity{0, 1, 0}, table.id) == Outcome::Done);
+                REQUIRE(writer.insert(Entity{0, 1, 0}, table.id, bytes_of(other)) == Outcome::Done);
+            }
+        });
+        REQUIRE(difference(world.buffer().root(), schema, model) == "");
+    }
+}
+
 TEST_CASE("a row can be edited in place, once it is this batch's own", "[storage]") {
     CountingAllocator allocator;
     World world{allocator, schema_of_all_kinds()};
@@ -518,6 +547,9 @@ TEST_CASE("a new entity's count starts afresh, and the old one comes back when i
     CHECK(world.store().entity_versions().count(0) == 1);
     world.commit(set(3));
     CHECK(world.store().entity_versions().count(0) == 2);
+    world.commit([](WriteBuffer& writer) { REQUIRE(writer.destroy(Entity{0, 3, 0}) == Outcome::Done); });
+    world.commit([](WriteBuffer& writer) { REQUIRE(storage::create_many(writer, Entity{0, 4, 0}, 1, {}, {}) == Outcome::Done); });
+    CHECK(world.store().entity_versions().count(0) == 1);
 }
 
 TEST_CASE("a batch of undone transactions changes nothing, and the next one goes on from it", "[storage]") {

@@ -41,6 +41,9 @@ public:
     [[nodiscard]] std::string transaction(std::uint64_t operations) {
         const Model before = model_;
         touched_.clear();
+        // Half of the operations concern one index, and half of those one table: what a transaction does twice is hard to undo.
+        hot_index_ = any_index();
+        hot_table_ = static_cast<TableId>(below(schema_->tables().size()));
         buffer().begin_transaction();
         Outcome outcome = Outcome::Done;
         for (std::uint64_t left = 1 + below(operations); left != 0 && !failed(outcome) && wrong_.empty(); --left) {
@@ -89,7 +92,8 @@ private:
     static bool failed(Outcome outcome) noexcept { return outcome != Outcome::Done && outcome != Outcome::Absent; }
     storage::WriteBuffer& buffer() noexcept { return world_->buffer(); }
 
-    std::uint32_t random_index() {
+    std::uint32_t random_index() { return below(2) == 0 ? hot_index_ : any_index(); }
+    std::uint32_t any_index() {
         // A dense range, one far away, and the one where many are created at once: trees with gaps.
         const auto index = static_cast<std::uint32_t>(below(indices_));
         if (index < indices_ / 8) {
@@ -213,7 +217,7 @@ private:
     Outcome row_operation(std::uint32_t index, std::uint64_t choice) {
         const auto living = model_.living.find(index);
         const Entity entity = random_entity(index);
-        const Table& table = schema_->tables()[below(schema_->tables().size())];
+        const Table& table = schema_->tables()[index == hot_index_ && below(2) == 0 ? hot_table_ : below(schema_->tables().size())];
         if (living == model_.living.end()) {
             return below(20) != 0 ? Outcome::Done : expect(buffer().set(entity, table.id, nullptr), Outcome::NotFound, "set of a dead one");
         }
@@ -274,6 +278,8 @@ private:
     std::mt19937_64 random_;
     std::uint32_t indices_;
     Model model_;
+    std::uint32_t hot_index_ = 0;
+    TableId hot_table_ = 0;
     std::set<std::uint32_t> touched_;
     std::string wrong_;
     std::uint64_t time_ = 0;

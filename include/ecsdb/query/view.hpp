@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/schema/bound.hpp"
+#include "ecsdb/schema/field_handle.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/store.hpp"
 
@@ -84,6 +85,15 @@ public:
     }
     const std::byte* find_row(Entity, TableId) const&& = delete;
 
+    /// One field of an entity's row, in place, or null. Find the handle once with `find_field`.
+    template <typename T>
+    [[nodiscard]] const T* get(Entity entity, FieldHandle<T> field) const& noexcept {
+        const std::byte* const row = find_row(entity, field.table);
+        return row == nullptr ? nullptr : &field.in(row);
+    }
+    template <typename T>
+    const T* get(Entity, FieldHandle<T>) const&& = delete;
+
     /// Rows of a table. Cost: O(archetypes).
     [[nodiscard]] std::uint64_t count_rows(TableId table) const noexcept {
         std::uint64_t rows = 0;
@@ -123,10 +133,13 @@ public:
     TypedView() noexcept = default;
     TypedView(storage::Store& store, const TableIds& tables) noexcept : View{store}, tables_{tables} {}
 
+    using View::get;
+
     /// The entity's `T`, in place, or null. Valid as long as this view. Cost: O(1); about that of a generation check and an array access.
     template <OneOf<Ts...> T>
     [[nodiscard]] const T* get(Entity entity) const& noexcept {
-        return reinterpret_cast<const T*>(find_row(entity, table_of<T>()));
+        const storage::EntityRecord* const record = root().find_living(entity);
+        return record == nullptr ? nullptr : root().template find_row_as<std::remove_const_t<T>>(*record, entity.index(), table_of<T>());
     }
     template <OneOf<Ts...> T>
     const T* get(Entity) const&& = delete;
@@ -136,7 +149,8 @@ public:
     [[nodiscard]] std::tuple<const A*, const B*, const More*...> get(Entity entity) const& noexcept {
         const storage::EntityRecord* const record = root().find_living(entity);
         const auto row = [&]<typename T>(std::type_identity<T>) {
-            return record == nullptr ? nullptr : reinterpret_cast<const T*>(root().find_row(*record, entity.index(), table_of<T>()));
+            return record == nullptr ? nullptr
+                                     : root().template find_row_as<std::remove_const_t<T>>(*record, entity.index(), table_of<T>());
         };
         return {row(std::type_identity<A>{}), row(std::type_identity<B>{}), row(std::type_identity<More>{})...};
     }

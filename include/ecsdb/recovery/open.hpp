@@ -251,8 +251,13 @@ private:
 
     class Replay final : public wal::LogVisitor {
     public:
-        Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : applier_{state}, report_{&report} {}
+        Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : state_{&state}, applier_{state}, report_{&report} {}
         Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
+            // All of the log is one batch, begun by its first transaction: nobody reads in between.
+            if (!begun_ && !state_->begin_batch()) {
+                return no_memory();
+            }
+            begun_ = true;
             auto applied = applier_.apply(delta, time * 1000);
             if (!applied) {
                 return std::move(applied).error().in("transaction " + std::to_string(lsn));
@@ -260,10 +265,18 @@ private:
             report_->replayed += *applied ? 1U : 0U;
             return {};
         }
+        void finish() noexcept {
+            if (begun_) {
+                state_->finish_batch();
+                state_->forget_destroyed();
+            }
+        }
 
     private:
+        storage::WriteBuffer* state_;
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
+        bool begun_ = false;
     };
 
     Result<wal::LogScan> replay(const recovery::Manifest& manifest) {
@@ -274,14 +287,10 @@ private:
         options.durable_lsn = manifest.durable_lsn;
         options.newest_segment = manifest.newest_segment;
         options.newest_epoch = manifest.epoch;
-        if (!state().begin_batch()) {
-            return no_memory();
-        }
         wal::LogReader reader{*files_, options_.directory + '/' + detail::log_directory_name, options, *engine_->allocator_};
         Replay visitor{state(), report()};
         auto scan = reader.read(visitor);
-        state().finish_batch();
-        state().forget_destroyed();
+        visitor.finish();
         if (scan) {
             engine_->pipeline_->writer().set_time(std::max(state().root().time_ns, scan->last_time * 1000));
         }

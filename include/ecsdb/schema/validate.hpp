@@ -89,7 +89,7 @@ namespace ecsdb::detail {
             return draft.error(in_enum(i), "an enum has 1 to " + std::to_string(max_members) + " values");
         }
         const IntegerRange range = range_of(type.underlying);
-        std::vector<std::pair<std::int64_t, std::size_t>> numbers;
+        std::vector<std::string> numbers;
         for (std::size_t k = 0; k < type.values.size(); ++k) {
             if (auto named = check_name(draft, in_enum(i, k), type.values[k].name); !named) {
                 return named;
@@ -98,18 +98,15 @@ namespace ecsdb::detail {
                 return draft.error(in_enum(i, k),
                                    std::to_string(type.values[k].value) + " does not fit in " + std::string{name_of(type.underlying)});
             }
-            numbers.emplace_back(type.values[k].value, k);
+            numbers.push_back(std::to_string(type.values[k].value));
         }
         if (const auto twice = NameIndex{type.values}.first_duplicate(); twice != NameIndex::none) {
             return draft.error(in_enum(i, twice), "a value of this name is already there");
         }
-        std::sort(numbers.begin(), numbers.end());
-        for (std::size_t k = 1; k < numbers.size(); ++k) {
-            if (numbers[k].first == numbers[k - 1].first) {
-                return draft.error(in_enum(i, numbers[k].second), "the number " + std::to_string(numbers[k].first) +
-                                                                      " is already that of `" + type.values[numbers[k - 1].second].name +
-                                                                      "`");
-            }
+        const NameIndex by_number{numbers};
+        if (const auto twice = by_number.first_duplicate(); twice != NameIndex::none) {
+            return draft.error(in_enum(i, twice), "the number " + numbers[twice] + " is already that of `" +
+                                                      type.values[by_number.find(numbers[twice])].name + "`");
         }
     }
     return {};

@@ -127,8 +127,15 @@ private:
             std::copy_n(archetype.index_page(geometry.page_of(row)) + geometry.row_in_page(row), step, &numbers_[done]);
             done += step;
         }
-        for (std::uint32_t i = 0; i < count; ++i) {
-            more_numbers_[i] = root_->entities.at(numbers_[i]).generation;
+        // Indices mostly come in order: a page of records is looked up once.
+        constexpr std::uint32_t page_rows = storage::EntityTable::records_per_page;
+        const storage::EntityRecord* records = nullptr;
+        for (std::uint32_t i = 0, page = 0; i < count; ++i) {
+            if (records == nullptr || numbers_[i] / page_rows != page) {
+                page = numbers_[i] / page_rows;
+                records = &root_->entities.at(page * page_rows);
+            }
+            more_numbers_[i] = records[numbers_[i] % page_rows].generation;
         }
         return write_ids({BlockKind::Entities, Codec::Raw, 0, archetypes_, first, count});
     }
@@ -242,16 +249,19 @@ private:
             }
             collected = 0;
         };
-        // Only as far as indices go: a page of records may reach beyond the last one handed out.
-        root_->entities.for_each([&](std::uint32_t index, const storage::EntityRecord&) {
-            if (collected == batch || (collected != 0 && index != first + collected)) {
+        constexpr std::uint32_t page_rows = storage::EntityTable::records_per_page;
+        const std::uint64_t end = std::min(root_->entities.index_end(), next_fresh_);
+        for (std::uint64_t index = 0; index < end; index += page_rows) {
+            const auto page_first = static_cast<std::uint32_t>(index);
+            const bool used = root_->entities.find(page_first) != nullptr;
+            if (!used || collected + page_rows > batch) {
                 write();
             }
-            if (collected == 0) {
-                first = index;
+            if (used) {
+                first = collected == 0 ? page_first : first;
+                collected += static_cast<std::uint32_t>(std::min<std::uint64_t>(page_rows, end - index));
             }
-            collected += index < next_fresh_ ? 1U : 0U;
-        });
+        }
         write();
     }
 

@@ -28,7 +28,9 @@ public:
     /// Sorted by table.
     [[nodiscard]] std::span<const ColumnShape> columns() const noexcept { return {columns_, column_count_}; }
     /// The position of a table's column, or `no_column`. Cost: O(1), one load.
-    [[nodiscard]] std::uint16_t column_of(TableId table) const noexcept { return table < lookup_size_ ? lookup_[table] : no_column; }
+    [[nodiscard]] std::uint16_t column_of(TableId table) const noexcept { return lookup_[table]; }
+    /// `column_of` for every table of the schema.
+    [[nodiscard]] const std::uint16_t* lookup() const noexcept { return lookup_; }
     [[nodiscard]] bool has(TableId table) const noexcept { return column_of(table) != no_column; }
 
 private:
@@ -43,7 +45,6 @@ private:
 
     ArchetypeId id_ = 0;
     std::uint16_t column_count_ = 0;
-    std::uint16_t lookup_size_ = 0;
     const ColumnShape* columns_ = nullptr;
     const std::uint16_t* lookup_ = nullptr;
     std::size_t allocation_bytes_ = 0;
@@ -66,6 +67,7 @@ struct Archetype : Node {
     static constexpr PageGeometry index_geometry{sizeof(std::uint32_t), 256};
 
     ArchetypeShape* shape;
+    const std::uint16_t* lookup; ///< The shape's, at hand: a look-up by table needs one load less.
     std::uint32_t rows;
     std::uint32_t reserved;
     NodeTree indices; ///< Row → entity index (u32).
@@ -79,6 +81,12 @@ struct Archetype : Node {
         const PageGeometry& geometry = shape->columns()[position].geometry;
         return page_rows(column(position).at(geometry.page_of(row_number))) +
                static_cast<std::size_t>(geometry.row_in_page(row_number)) * geometry.stride;
+    }
+    /// The same for a component type: geometry and stride are known when compiling.
+    template <typename T>
+    [[nodiscard]] const T* row_as(std::uint16_t position, std::uint32_t row_number) const noexcept {
+        constexpr PageGeometry geometry{sizeof(T)};
+        return reinterpret_cast<const T*>(page_rows(column(position).at(geometry.page_of(row_number)))) + geometry.row_in_page(row_number);
     }
     [[nodiscard]] const std::uint32_t* index_page(std::uint32_t page) const noexcept {
         return reinterpret_cast<const std::uint32_t*>(page_rows(indices.at(page)));
@@ -124,7 +132,7 @@ public:
                 return shape;
             }
         }
-        const std::size_t lookup_size = tables.empty() ? 0 : std::size_t{tables.back()} + 1;
+        const std::size_t lookup_size = schema.tables().size();
         const std::size_t bytes = sizeof(ArchetypeShape) + tables.size() * sizeof(ColumnShape) + lookup_size * sizeof(std::uint16_t);
         void* const memory = allocator_->allocate(bytes, alignof(ArchetypeShape));
         if (memory == nullptr) {
@@ -140,7 +148,6 @@ public:
         }
         shape->id_ = ++count_;
         shape->column_count_ = static_cast<std::uint16_t>(tables.size());
-        shape->lookup_size_ = static_cast<std::uint16_t>(lookup_size);
         shape->columns_ = columns;
         shape->lookup_ = lookup;
         shape->allocation_bytes_ = bytes;

@@ -34,9 +34,7 @@ public:
     [[nodiscard]] bool recording() const noexcept { return recording_; }
 
     [[nodiscard]] bool created(Entity entity) noexcept { return !recording_ || note(entity, ChangeKind::Created); }
-    [[nodiscard]] bool destroyed(Entity entity) noexcept {
-        return !recording_ || note(entity, ChangeKind::Destroyed);
-    }
+    [[nodiscard]] bool destroyed(Entity entity) noexcept { return !recording_ || note(entity, ChangeKind::Destroyed); }
     [[nodiscard]] bool added(std::uint32_t index, TableId table) noexcept {
         return !recording_ || list_.push({index, table, ChangeKind::Added, 0, 0});
     }

@@ -33,10 +33,13 @@ public:
         return page == nullptr ? nullptr : records(page) + geometry.row_in_page(index);
     }
 
-    /// The record of `entity` if that very generation lives, else null. The shard is the caller's to check.
-    [[nodiscard]] const EntityRecord* find_living(Entity entity) const noexcept {
+    /// The record of `entity` if that very id, made by `shard`, lives; else null.
+    [[nodiscard]] const EntityRecord* find_living(Entity entity, std::uint32_t shard) const noexcept {
         const EntityRecord* const record = find(entity.index());
-        const bool lives = record != nullptr && record->generation == entity.generation() && record->archetype != no_archetype;
+        // Generation and shard lie side by side in an id: one comparison tells both.
+        const auto above_index = static_cast<std::uint32_t>(entity.to_bits() >> Entity::index_bits);
+        const bool lives = record != nullptr && record->generation + (shard << Entity::generation_bits) == above_index &&
+                           record->archetype != no_archetype;
         return lives ? record : nullptr;
     }
 

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <type_traits>
 
 namespace ecsdb::storage {
 
@@ -32,9 +33,7 @@ struct Root : Node {
         return static_cast<const SparseTable*>(sparse_tables.find(table));
     }
 
-    [[nodiscard]] const EntityRecord* find_living(Entity entity) const noexcept {
-        return entity.shard() == shard ? entities.find_living(entity) : nullptr;
-    }
+    [[nodiscard]] const EntityRecord* find_living(Entity entity) const noexcept { return entities.find_living(entity, shard); }
     /// The full id of a living entity's index.
     [[nodiscard]] Entity entity_at(std::uint32_t index) const noexcept { return Entity{index, entities.at(index).generation, shard}; }
 
@@ -48,6 +47,21 @@ struct Root : Node {
         }
         const SparseTable* const sparse_table = sparse(table);
         return sparse_table == nullptr ? nullptr : sparse_table->find(index);
+    }
+    /// The same for a component type bound to `table`.
+    template <typename T>
+    [[nodiscard]] const T* find_row_as(const EntityRecord& record, std::uint32_t index, TableId table) const noexcept {
+        const Archetype& home = archetype(record.archetype);
+        const std::uint16_t column = home.lookup[table];
+        if (column != ArchetypeShape::no_column) [[likely]] {
+            if constexpr (std::is_empty_v<T>) {
+                return reinterpret_cast<const T*>(&home);
+            } else {
+                return home.template row_as<T>(column, record.row);
+            }
+        }
+        const SparseTable* const sparse_table = sparse(table);
+        return sparse_table == nullptr ? nullptr : reinterpret_cast<const T*>(sparse_table->find(index));
     }
     /// Calls `visit(const Archetype&)` for every archetype that has rows, in order of their ids.
     template <typename Visit>

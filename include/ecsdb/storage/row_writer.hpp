@@ -95,6 +95,7 @@ protected:
                 return nullptr;
             }
             fresh->shape = &shape;
+            fresh->lookup = shape.lookup();
             *place = fresh;
             root_->archetype_end = std::max(root_->archetype_end, id + 1);
             return fresh;

@@ -23,6 +23,9 @@ class NodeTree {
         std::array<Node*, leaf_size> nodes;
     };
     struct Top : Node {
+        std::uint32_t capacity; ///< Positions the leaves have room for; kept, because every look-up compares with it.
+        std::uint32_t reserved;
+
         [[nodiscard]] Leaf** leaves() noexcept { return reinterpret_cast<Leaf**>(this + 1); }
         [[nodiscard]] Leaf* const* leaves() const noexcept { return reinterpret_cast<Leaf* const*>(this + 1); }
         [[nodiscard]] std::uint32_t leaf_count() const noexcept {
@@ -47,7 +50,7 @@ public:
     }
 
     /// Positions beyond this have no node.
-    [[nodiscard]] std::uint32_t capacity() const noexcept { return top_ == nullptr ? 0 : top_->leaf_count() << leaf_shift; }
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return top_ == nullptr ? 0 : top_->capacity; }
 
     /// The place of `position`'s node, in a leaf of this batch; grows the tree where needed. Null when memory is refused.
     [[nodiscard]] Node** writable_place(Workspace& workspace, std::uint32_t position) noexcept {
@@ -148,6 +151,7 @@ private:
             std::copy_n(top_->leaves(), old_count, larger->leaves());
             workspace.release(top_);
         }
+        larger->capacity = larger->leaf_count() << leaf_shift;
         top_ = larger;
         return true;
     }

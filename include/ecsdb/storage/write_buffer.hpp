@@ -49,6 +49,7 @@ public:
 
     /// What the running transaction has changed so far; empty unless recording is on.
     [[nodiscard]] Changes& changes() noexcept { return changes_; }
+    [[nodiscard]] const Changes& changes() const noexcept { return changes_; }
 
     // Batches ---------------------------------------------------------------------------------------------------------------------------
 
@@ -169,7 +170,7 @@ public:
             return Outcome::WrongShard;
         }
         const std::uint32_t index = entity.index();
-        if (root_->entities.find_living(entity) == nullptr) {
+        if (root_->find_living(entity) == nullptr) {
             return Outcome::Absent;
         }
         EntityRecord* const record = root_->entities.writable(workspace_, index);
@@ -199,7 +200,7 @@ public:
     /// Ends an entity of which this state may never have heard (an applied delta): its generation is spent either way, and whoever had
     /// the index before it is gone too. `NotFound` where a later one had it.
     [[nodiscard]] Outcome spend(Entity entity) noexcept {
-        if (entity.shard() != root_->shard || root_->entities.find_living(entity) != nullptr) {
+        if (entity.shard() != root_->shard || root_->find_living(entity) != nullptr) {
             return destroy(entity);
         }
         EntityRecord* const record = root_->entities.writable(workspace_, entity.index());
@@ -242,7 +243,7 @@ public:
         if (entity.shard() != root_->shard) {
             return Outcome::WrongShard;
         }
-        const EntityRecord* const record = root_->entities.find_living(entity);
+        const EntityRecord* const record = root_->find_living(entity);
         if (record == nullptr) {
             return Outcome::NotFound;
         }
@@ -273,7 +274,7 @@ public:
             return Outcome::WrongShard;
         }
         const std::uint32_t index = entity.index();
-        const EntityRecord* const record = root_->entities.find_living(entity);
+        const EntityRecord* const record = root_->find_living(entity);
         const std::byte* const row = record == nullptr ? nullptr : root_->find_row(*record, index, table);
         if (row == nullptr) {
             return Outcome::Absent;
@@ -410,7 +411,7 @@ private:
             return Outcome::WrongShard;
         }
         const std::uint32_t index = entity.index();
-        const EntityRecord* const record = root_->entities.find_living(entity);
+        const EntityRecord* const record = root_->find_living(entity);
         if (record == nullptr) {
             return Outcome::NotFound;
         }

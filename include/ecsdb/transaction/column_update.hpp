@@ -146,7 +146,8 @@ public:
         for (std::size_t i = 0; i < tables_.written; ++i) {
             order[i] = i;
         }
-        std::sort(order.begin(), order.begin() + tables_.written, [&](std::size_t a, std::size_t b) { return tables_.ids[a] < tables_.ids[b]; });
+        std::sort(order.begin(), order.begin() + tables_.written,
+                  [&](std::size_t a, std::size_t b) { return tables_.ids[a] < tables_.ids[b]; });
         for (std::size_t i = 0; i < tables_.written; ++i) {
             const delta::ColumnEncoder& pages = *scratch_->encoders[order[i]];
             if (pages.failed()) {
@@ -372,9 +373,9 @@ private:
             for (std::uint32_t i = 0; i < tables_.written; ++i) {
                 const PageGeometry geometry = geometry_of(i);
                 const bool page_complete = geometry.row_in_page(at + count) == 0 || at + count == row + rows;
-                if (page_complete && !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at),
-                                                  std::exchange(fresh[i], nullptr), i,
-                                                  rows_in_page(home, geometry, geometry.page_of(at)))) {
+                if (page_complete &&
+                    !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at), std::exchange(fresh[i], nullptr),
+                                 i, rows_in_page(home, geometry, geometry.page_of(at)))) {
                     return false;
                 }
             }

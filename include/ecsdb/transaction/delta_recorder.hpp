@@ -18,8 +18,8 @@ namespace ecsdb::transaction {
 class DeltaRecorder {
 public:
     explicit DeltaRecorder(Allocator& allocator) noexcept
-        : encoder_{allocator}, bytes_{allocator}, order_{allocator}, rows_{allocator}, created_{allocator}, destroyed_{allocator},
-          touched_{allocator}, versions_{allocator} {}
+        : encoder_{allocator}, bytes_{allocator}, order_{allocator}, rows_{allocator}, created_{allocator},
+          destroyed_{allocator}, touched_{allocator}, versions_{allocator} {}
 
     [[nodiscard]] delta::Encoder& encoder() noexcept { return encoder_; }
 

@@ -295,9 +295,7 @@ public:
 private:
     enum class State : std::uint8_t { Open, Refusing, Stopped };
 
-    [[nodiscard]] bool refuses() const noexcept {
-        return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open;
-    }
+    [[nodiscard]] bool refuses() const noexcept { return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open; }
     [[nodiscard]] Error refused() const {
         if (fork_guard_.in_child()) {
             return forked();

@@ -2,7 +2,7 @@
 /// The transactions programs write: a list of commands built on the caller's thread, and a function run on the writer.
 #pragma once
 
-#include "ecsdb/schema/component.hpp"
+#include "ecsdb/schema/row.hpp"
 #include "ecsdb/transaction/ticket.hpp"
 
 #include <array>
@@ -81,6 +81,14 @@ public:
         if (!error_ && !buffer_->append_part(entity, table, offset, bytes.data(), static_cast<std::uint32_t>(bytes.size()))) {
             fail(Error{ErrorCode::OutOfMemory, "no memory to build a transaction"});
         }
+    }
+
+    // The same by name: rows built with `Row`, fields found with `find_field`.
+    void insert(Entity entity, const Row& row) noexcept { insert_row(entity, row.table(), row.bytes()); }
+    void set(Entity entity, const Row& row) noexcept { set_row(entity, row.table(), row.bytes()); }
+    template <typename T>
+    void update(Entity entity, FieldHandle<T> field, const std::type_identity_t<T>& value) noexcept {
+        update_part(entity, field.table, field.offset, FieldHandle<T>::bytes_of(value));
     }
 
     /// Not begun by then (a `Clock::monotonic_ns` time), the transaction fails with `Timeout` and is never applied.

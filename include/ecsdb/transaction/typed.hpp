@@ -24,6 +24,10 @@ public:
     TypedTransaction(transaction::Pipeline& pipeline, transaction::ProducerState* producer, const TableIds& tables) noexcept
         : Transaction{pipeline, producer}, tables_{tables} {}
 
+    using Transaction::insert;
+    using Transaction::set;
+    using Transaction::update;
+
     /// A new entity with the given components.
     template <OneOf<Ts...>... As>
     Entity create(const As&... components) noexcept {

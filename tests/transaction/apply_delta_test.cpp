@@ -1,0 +1,250 @@
+#include "ecsdb/transaction/apply_delta.hpp"
+
+#include "ecsdb/delta/merge.hpp"
+#include "transaction/random_program.hpp"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace ecsdb::test {
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+/// A database whose deltas are kept.
+struct Recorded {
+    Recorder recorder; // outlives the writer
+    World8 db = open_db(stepped());
+
+    Recorded() { db.engine().pipeline().writer().join(recorder); }
+};
+
+/// A history of every form of transaction, with several to a batch.
+void run_history(Recorded& recorded, std::uint64_t seed, int rounds) {
+    RandomProgram program{recorded.db, seed};
+    for (int round = 0; round < rounds; ++round) {
+        for (std::uint64_t left = program.below(6); left != 0; --left) {
+            program.submit(1 + program.below(12));
+        }
+        switch (program.below(5)) {
+        case 0:
+            program.column_update();
+            break;
+        case 1:
+            program.function(15);
+            break;
+        case 2:
+            program.create_many();
+            break;
+        default:
+            break;
+        }
+        const std::string wrong = program.run();
+        CAPTURE(round);
+        REQUIRE(wrong.empty());
+    }
+}
+
+Bytes encoded(const Schema& schema, delta::Header header, std::span<const Entity> created, std::span<const Entity> destroyed,
+              std::span<const delta::RowChange> rows, TableId table, std::span<const delta::VersionIncrement> versions = {}) {
+    SystemAllocator memory;
+    ByteBuffer out{memory};
+    delta::Encoder encoder{memory};
+    encoder.begin(out, header);
+    encoder.entities(created, destroyed);
+    encoder.table(schema.table(table), rows);
+    encoder.versions(versions);
+    encoder.end();
+    return {out.view().begin(), out.view().end()};
+}
+
+delta::Header step_from(std::uint64_t from, bool counted = true) {
+    delta::Header header;
+    header.from = from;
+    header.to = from + 1;
+    header.counted = counted;
+    return header;
+}
+
+} // namespace
+
+TEST_CASE("a delta that does not fit is refused and changes nothing", "[transaction][delta]") {
+    Recorded recorded;
+    Replica replica{recorded.db.schema()};
+    const Schema& schema = recorded.db.schema();
+    const std::vector<Entity> one{{7, 2, 0}};
+    const Account money{5};
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&money);
+    REQUIRE(replica.apply(encoded(schema, step_from(0), one, {}, {}, 0)).value_or(false));
+    REQUIRE(replica
+                .apply(encoded(schema, step_from(1), {}, {},
+                               std::vector<delta::RowChange>{{7, delta::RowChangeKind::Added, nullptr, bytes}}, 2))
+                .value_or(false));
+    const std::uint64_t before = replica.hash();
+    const std::uint64_t counts = replica.counts();
+    const auto refused = [&](ErrorCode code, const Bytes& delta) {
+        CHECK(code_of(replica.apply(delta)) == code);
+        CHECK(replica.hash() == before);
+        CHECK(replica.counts() == counts);
+        CHECK(replica.world().published().version == 2);
+    };
+    using Rows = std::vector<delta::RowChange>;
+    using Kind = delta::RowChangeKind;
+    const std::vector<Entity> other{{9, 1, 0}};
+    refused(ErrorCode::Corrupt, Bytes{});
+    refused(ErrorCode::Unsupported, Bytes(20, std::byte{0xFF}));
+    refused(ErrorCode::Gap, encoded(schema, step_from(3), other, {}, {}, 0));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), one, {}, {}, 0));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), {}, std::vector<Entity>{{7, 1, 0}}, {}, 0));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), std::vector<Entity>{{9, 1, 3}}, {}, {}, 0));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), other, {}, Rows{{7, Kind::Added, nullptr, bytes}}, 2));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), other, {}, Rows{{8, Kind::Added, nullptr, bytes}}, 2));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), other, {}, Rows{{7, Kind::Removed, bytes, nullptr}}, 3));
+    const Level level{1};
+    const Level next{2};
+    refused(ErrorCode::Corrupt,
+            encoded(schema, step_from(2), other, {},
+                    Rows{{7, Kind::Changed, reinterpret_cast<const std::byte*>(&level), reinterpret_cast<const std::byte*>(&next)}}, 3));
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2), {}, one, Rows{{7, Kind::Removed, bytes, nullptr}}, 2));
+    // Counts of entities that are not there: no memory is taken on their word.
+    const std::size_t held = replica.world().store().entity_versions().bytes();
+    const std::vector<delta::VersionIncrement> ghosts{{7, 1}, {4'000'000'000U, 1}};
+    refused(ErrorCode::Corrupt, encoded(schema, step_from(2, false), other, {}, {}, 0, ghosts));
+    CHECK(replica.world().store().entity_versions().bytes() == held);
+
+    // Known already: ignored.
+    CHECK_FALSE(replica.apply(encoded(schema, step_from(1), other, {}, {}, 0)).value_or(true));
+    CHECK_FALSE(replica.apply(encoded(schema, step_from(0), other, {}, {}, 0)).value_or(true));
+    CHECK(replica.hash() == before);
+}
+
+TEST_CASE("a refused delta in the middle of a batch leaves the others", "[transaction][delta]") {
+    Recorded recorded;
+    Replica replica{recorded.db.schema()};
+    const Schema& schema = recorded.db.schema();
+    transaction::DeltaApplier applier{replica.world().buffer()};
+    REQUIRE(replica.world().buffer().begin_batch());
+    CHECK(applier.apply(encoded(schema, step_from(0), std::vector<Entity>{{1, 1, 0}, {2, 1, 0}}, {}, {}, 0), 10).value_or(false));
+    CHECK(code_of(applier.apply(encoded(schema, step_from(1), std::vector<Entity>{{2, 1, 0}, {3, 1, 0}}, {}, {}, 0), 20)) ==
+          ErrorCode::Corrupt);
+    CHECK(applier.apply(encoded(schema, step_from(1), std::vector<Entity>{{4, 1, 0}}, std::vector<Entity>{{1, 1, 0}}, {}, 0), 30)
+              .value_or(false));
+    replica.world().publish();
+    const storage::Root& root = replica.world().published();
+    CHECK(root.version == 2);
+    CHECK(root.time_ns == 30);
+    CHECK(root.entity_count == 2);
+    CHECK(root.find_living(Entity{2, 1, 0}) != nullptr);
+    CHECK(root.find_living(Entity{4, 1, 0}) != nullptr);
+}
+
+TEST_CASE("a generation that came and went unseen is spent all the same", "[transaction][delta]") {
+    Recorded recorded;
+    Replica replica{recorded.db.schema()};
+    const Schema& schema = recorded.db.schema();
+    CHECK(replica.apply(encoded(schema, step_from(0), {}, std::vector<Entity>{{5, 1, 0}}, {}, 0)).value_or(false));
+    CHECK(code_of(replica.apply(encoded(schema, step_from(1), std::vector<Entity>{{5, 1, 0}}, {}, {}, 0))) == ErrorCode::Corrupt);
+    CHECK(replica.apply(encoded(schema, step_from(1), std::vector<Entity>{{5, 2, 0}}, {}, {}, 0)).value_or(false));
+    // The next one, too, while the one before still lives here.
+    CHECK(replica.apply(encoded(schema, step_from(2), {}, std::vector<Entity>{{5, 3, 0}}, {}, 0)).value_or(false));
+    CHECK(replica.world().published().entity_count == 0);
+    CHECK(replica.world().published().entities.find(5)->generation == 3);
+}
+
+TEST_CASE("without memory a delta is not applied, and says so", "[transaction][delta]") {
+    Recorded recorded;
+    run_history(recorded, 4, 20);
+    // A replica that may take nothing more after some point refuses, keeps its state, and goes on once memory is there again.
+    CountingAllocator allocator;
+    {
+        storage::PoolOptions pool;
+        pool.first_block_bytes = 4096;
+        pool.max_block_bytes = 8192;
+        World world{allocator, std::make_shared<const Schema>(recorded.db.schema()), pool};
+        transaction::DeltaApplier applier{world.buffer()};
+        std::uint64_t refusals = 0;
+        for (const Recorder::Step& step : recorded.recorder.steps) {
+            for (std::uint64_t allowed = 0;; ++allowed) {
+                const std::uint64_t before = storage::hash_of(world.published());
+                const std::uint64_t counts = hash_of_counts(world.published(), world.store().entity_versions());
+                allocator.refuse_from = allocator.calls + allowed;
+                const bool begun = world.buffer().begin_batch();
+                const Result<bool> applied = begun ? applier.apply(step.delta, 0) : Result<bool>{Error{ErrorCode::OutOfMemory, "batch"}};
+                allocator.refuse_from = CountingAllocator::never;
+                if (begun) {
+                    world.publish();
+                }
+                if (applied) {
+                    break;
+                }
+                ++refusals;
+                REQUIRE(applied.error().code() == ErrorCode::OutOfMemory);
+                REQUIRE(storage::hash_of(world.published()) == before);
+                REQUIRE(hash_of_counts(world.published(), world.store().entity_versions()) == counts);
+            }
+            REQUIRE(storage::hash_of(world.published()) == step.hash);
+            REQUIRE(hash_of_counts(world.published(), world.store().entity_versions()) == step.counts);
+        }
+        CHECK(refusals > 0);
+    }
+}
+
+TEST_CASE("deltas lead a replica through every version of a random history", "[transaction][delta]") {
+    const auto seed = GENERATE(range(1, 9));
+    CAPTURE(seed);
+    Recorded recorded;
+    run_history(recorded, static_cast<std::uint64_t>(seed), 120);
+    REQUIRE(recorded.recorder.steps.size() > 100);
+    Replica replica{recorded.db.schema()};
+    for (const Recorder::Step& step : recorded.recorder.steps) {
+        CAPTURE(step.version);
+        const Result<bool> applied = replica.apply(step.delta, step.time_ns);
+        if (!applied) {
+            FAIL(applied.error().to_string());
+        }
+        REQUIRE(*applied);
+        REQUIRE(replica.world().published().version == step.version);
+        REQUIRE(replica.world().published().time_ns == step.time_ns);
+        REQUIRE(replica.hash() == step.hash);
+        REQUIRE(replica.counts() == step.counts);
+    }
+    CHECK(replica.hash() == recorded.db.read().hash());
+}
+
+TEST_CASE("merged deltas lead to the same versions", "[transaction][delta]") {
+    const auto seed = GENERATE(range(1, 7));
+    CAPTURE(seed);
+    Recorded recorded;
+    run_history(recorded, static_cast<std::uint64_t>(100 + seed), 100);
+    const std::vector<Recorder::Step>& steps = recorded.recorder.steps;
+    const Schema& schema = recorded.db.schema();
+    SystemAllocator memory;
+    std::mt19937_64 random{static_cast<std::uint64_t>(seed)};
+    Replica replica{schema};
+    for (std::size_t first = 0; first < steps.size();) {
+        const std::size_t count = std::min<std::size_t>(1 + random() % (seed == 1 ? 1000 : 20), steps.size() - first);
+        std::vector<std::span<const std::byte>> parts;
+        for (std::size_t i = first; i < first + count; ++i) {
+            parts.emplace_back(steps[i].delta);
+        }
+        ByteBuffer merged{memory};
+        const Result<void> done = delta::merge(schema, parts, merged, memory);
+        if (!done) {
+            FAIL(done.error().to_string());
+        }
+        first += count;
+        const Recorder::Step& last = steps[first - 1];
+        CAPTURE(last.version, count);
+        const Result<bool> applied = replica.apply(merged.view(), last.time_ns);
+        if (!applied) {
+            FAIL(applied.error().to_string());
+        }
+        REQUIRE(*applied);
+        REQUIRE(replica.world().published().version == last.version);
+        REQUIRE(replica.hash() == last.hash);
+        REQUIRE(replica.counts() == last.counts);
+    }
+}
+
+} // namespace ecsdb::test
