@@ -23,7 +23,7 @@ set(may_wal schema delta io transaction/participant)
 set(may_snapshot schema storage io)
 # What a database is opened with: a header of its own rank, below those that read it.
 set(may_options schema io)
-set(may_recovery schema storage delta io transaction snapshot wal options)
+set(may_recovery schema storage delta io transaction constraint snapshot wal options)
 set(may_formats schema storage delta io transaction index query)
 set(product ${may_recovery} ${may_formats} constraint events metrics recovery formats)
 # The headers directly in ecsdb/.

@@ -58,6 +58,7 @@ struct Thing {
     std::uint16_t angle = 0; ///< Degrees, 0 is east, counter-clockwise.
     std::uint16_t type = 0;
     std::uint16_t flags = 0;
+    std::uint32_t number = 0; ///< Counted through all maps in the order of their import; what is born later goes on counting.
 };
 
 /// Where a thing is now, in map units.
@@ -65,9 +66,10 @@ struct Position {
     float x = 0;
     float y = 0;
     float z = 0;
+    std::uint32_t step = 0; ///< Of the simulation: every step moves all things, so all have the same.
 };
 
-/// Map units per second.
+/// Map units per step.
 struct Velocity {
     float x = 0;
     float y = 0;
@@ -79,14 +81,21 @@ struct Health {
     std::uint32_t max_hp = 0;
 };
 
+/// How far one writer of the simulation has come.
+struct Progress {
+    std::uint32_t writer = 0;
+    std::uint64_t transactions = 0;
+};
+
 ECSDB_COMPONENT_NAMED(Map, "map", name, source);
 ECSDB_COMPONENT_NAMED(Sector, "sector", map, floor_height, ceiling_height, light, special, tag, floor_texture, ceiling_texture);
 ECSDB_COMPONENT_NAMED(Vertex, "vertex", map, x, y);
 ECSDB_COMPONENT_NAMED(Sidedef, "sidedef", sector, offset_x, offset_y, upper_texture, lower_texture, middle_texture);
 ECSDB_COMPONENT_NAMED(Linedef, "linedef", start, end, front, back, flags, special, tag);
-ECSDB_COMPONENT_NAMED(Thing, "thing", map, start_x, start_y, angle, type, flags);
-ECSDB_COMPONENT_NAMED(Position, "position", x, y, z);
+ECSDB_COMPONENT_NAMED(Thing, "thing", map, start_x, start_y, angle, type, flags, number);
+ECSDB_COMPONENT_NAMED(Position, "position", x, y, z, step);
 ECSDB_COMPONENT_NAMED(Velocity, "velocity", x, y, z);
 ECSDB_COMPONENT_NAMED(Health, "health", hp, max_hp);
+ECSDB_COMPONENT_NAMED(Progress, "progress", writer, transactions);
 
 } // namespace level

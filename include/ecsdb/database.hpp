@@ -89,6 +89,13 @@ protected:
         if (pipeline.writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "a column update was started from inside a function transaction"};
         }
+        for (std::size_t i = 0; engine_->constraints() != nullptr && i < tables.written; ++i) {
+            const Table& table = schema().table(tables.ids[i]);
+            if (const Field* const field = constraint::first_constrained_field(schema(), table); field != nullptr) {
+                return Error{ErrorCode::InvalidArgument, "column update: table `" + table.name + "`, field `" + field->name +
+                                                             "` has a constraint, which is checked row by row; use a function transaction"};
+            }
+        }
         storage::PinnedRoot pinned{pipeline.store()};
         transaction::UpdateScratch* const scratch = pinned.get() == nullptr ? nullptr : pipeline.take_scratch();
         if (scratch == nullptr) {
@@ -191,7 +198,8 @@ public:
     ///
     /// `fn` sees one row, has no other effects, and may run more than once per row, also on the writer's thread. Isolated and atomic like
     /// any transaction. Returns once visible. Cost: one pass over the columns and one copy of those written; the caller's thread does the
-    /// work. All components must be kept in tables (`Storage::Table`).
+    /// work. All components must be kept in tables (`Storage::Table`), and those written must have no field with a constraint (bounds, enums,
+    /// text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
     template <typename A, typename... More, typename Fn>
     requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
     noexcept { return update_columns<A, More...>(fn, std::index_sequence_for<A, More...>{}); }

@@ -20,11 +20,11 @@ void check_bound(const ecsdb::Schema& schema, std::string_view table) {
 
 TEST_CASE("every component of the level is a table under its own name", "[level][components]") {
     using namespace level;
-    const auto schema = ecsdb::schema_of<Map, Sector, Vertex, Sidedef, Linedef, Thing, Position, Velocity, Health>("level");
+    const auto schema = ecsdb::schema_of<Map, Sector, Vertex, Sidedef, Linedef, Thing, Position, Velocity, Health, Progress>("level");
     if (!schema) {
         FAIL(schema.error().to_string());
     }
-    CHECK(schema->tables().size() == 9);
+    CHECK(schema->tables().size() == 10);
     check_bound<Map>(*schema, "map");
     check_bound<Sector>(*schema, "sector");
     check_bound<Vertex>(*schema, "vertex");
@@ -34,4 +34,5 @@ TEST_CASE("every component of the level is a table under its own name", "[level]
     check_bound<Position>(*schema, "position");
     check_bound<Velocity>(*schema, "velocity");
     check_bound<Health>(*schema, "health");
+    check_bound<Progress>(*schema, "progress");
 }

@@ -75,10 +75,11 @@ TEST_CASE("a block in another's place, or missing, is corrupt", "[snapshot]") {
     const std::size_t first = file_header_size + std::string{"not looked at"}.size();
     constexpr std::size_t size = block_header_size + checksum_size;
     auto swapped = whole;
-    std::swap_ranges(swapped.begin() + first, swapped.begin() + first + size, swapped.begin() + first + size);
+    std::swap_ranges(swapped.data() + first, swapped.data() + first + size, swapped.data() + first + size);
     CHECK(problem_with(swapped, allocator)->message().find("block 0 at byte 141: its checksum differs") != std::string::npos);
     auto missing = whole;
-    missing.erase(missing.begin() + first + size, missing.begin() + first + 2 * size);
+    const auto second = missing.begin() + static_cast<std::ptrdiff_t>(first + size);
+    missing.erase(second, second + static_cast<std::ptrdiff_t>(size));
     CHECK(problem_with(missing, allocator)->message().find("block 1 at byte 169: its checksum differs") != std::string::npos);
     // With all checksums made right again, the index still knows.
     reseal(missing);

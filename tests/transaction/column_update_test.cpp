@@ -148,14 +148,13 @@ TEST_CASE("entities that die between computation and commit are neither computed
     scene.check_replica();
 }
 
-TEST_CASE("an update that finds what it replaces already replaced in the same batch", "[transaction][column_update]") {
+TEST_CASE("an update replaces pages that were already replaced in the same batch", "[transaction][column_update]") {
     Scene scene{600};
     auto& db = scene.db;
     std::vector<Ticket> tickets;
     for (std::uint32_t i = 0; i < 600; i += 37) {
         tickets.push_back(db.update(scene.entities[i], Account{1}));
     }
-    // A function runs in between, in the same batch, and its own update after it.
     scene.update();
     scene.update();
     for (std::uint32_t i = 0; i < 600; ++i) {
@@ -471,7 +470,7 @@ TEST_CASE("transfers and updates together conserve the sum", "[transaction][colu
             std::int64_t sum = 0;
             const auto view = db.read();
             view.each<Account>([&](const Account& account) { sum += account.balance; });
-            // Each update doubles and halves again: a multiple of the whole, never a mixture.
+            // Every update turns all signs: a version with some of them turned would have another sum.
             failed += sum != 1000 * rows && sum != -1000 * rows;
         }
     }};

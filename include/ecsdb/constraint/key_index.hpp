@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace ecsdb::constraint {
 
@@ -37,9 +38,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size() - free_count_; }
 
     /// The first entry of a key; go on with `Entry::next` until `none`. Valid until the index changes.
-    [[nodiscard]] Id first_of_key(std::uint64_t key) const noexcept {
-        return groups_.empty() ? none : groups_[place_of(key)].head;
-    }
+    [[nodiscard]] Id first_of_key(std::uint64_t key) const noexcept { return groups_.empty() ? none : groups_[place_of(key)].head; }
     /// The first entry of an entity; go on with `Entry::next_of_source`.
     [[nodiscard]] Id first_of_source(std::uint32_t source) const noexcept { return source < sources_.size() ? sources_[source] : none; }
 

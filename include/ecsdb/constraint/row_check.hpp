@@ -183,7 +183,8 @@ private:
     /// A bound in the field's own type: 0.1 as a double is not 0.1 as a float, and a row holding the latter keeps to it.
     template <typename T>
     static bool bound(const SchemaValue& value, T& out) noexcept {
-        using Kept = std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
+        using Kept =
+            std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
         const auto* const kept = std::get_if<Kept>(&value);
         out = kept == nullptr ? T{} : static_cast<T>(*kept);
         return kept != nullptr;

@@ -11,7 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -76,10 +75,10 @@ struct KeySlot {
     const Table* table;
     const Field* field;
     KeyPlace place;
-    bool unique = false;                  ///< Otherwise a foreign key.
-    bool referred = false;                ///< Unique: a foreign key names its values.
-    std::uint32_t target_slot = no_slot;  ///< Foreign key: the unique slot it names, or `no_slot` for an entity.
-    TableId target_table = no_table;      ///< … which must have this table, if any.
+    bool unique = false;                 ///< Otherwise a foreign key.
+    bool referred = false;               ///< Unique: a foreign key names its values.
+    std::uint32_t target_slot = no_slot; ///< Foreign key: the unique slot it names, or `no_slot` for an entity.
+    TableId target_table = no_table;     ///< … which must have this table, if any.
     OnDelete on_delete = OnDelete::Restrict;
 };
 
@@ -89,7 +88,8 @@ struct TableRules {
     std::vector<std::uint32_t> slots; ///< Its keys, in the order of `Rules::slots`.
     std::vector<TableId> children;    ///< Tables whose rows go with its rows.
     TableId parent = no_table;
-    bool named_by_entity = false; ///< Foreign keys name its rows by their entity.
+    bool named_by_entity = false; ///< Foreign keys name its rows by their entity …
+    bool named_by_value = false;  ///< … or by a unique field of it.
 };
 
 /// All promises of a schema. Fixed once made; any thread may read.
@@ -99,7 +99,7 @@ public:
     explicit Rules(const Schema& schema) : schema_{&schema} {
         tables_.reserve(schema.tables().size());
         for (const Table& table : schema.tables()) {
-            tables_.push_back({table.dropped ? RowCheck{schema, Table{}} : RowCheck{schema, table}, {}, {}, table.parent, false});
+            tables_.push_back({table.dropped ? RowCheck{schema, Table{}} : RowCheck{schema, table}, {}, {}, table.parent});
             for (std::size_t i = 0; !table.dropped && i < table.fields.size(); ++i) {
                 add_slots(table, table.fields[i]);
             }
@@ -124,9 +124,8 @@ public:
 
     /// Nothing to keep: any rows will do.
     [[nodiscard]] bool empty() const noexcept {
-        return slots_.empty() && std::all_of(tables_.begin(), tables_.end(), [](const TableRules& table) {
-                   return table.check.empty() && table.parent == no_table;
-               });
+        return slots_.empty() && std::all_of(tables_.begin(), tables_.end(),
+                                             [](const TableRules& table) { return table.check.empty() && table.parent == no_table; });
     }
 
 private:
@@ -158,6 +157,7 @@ private:
         for (const std::uint32_t id : tables_[target.table_id].slots) {
             if (slots_[id].unique && slots_[id].field->id == target.field_id) {
                 slots_[id].referred = true;
+                tables_[target.table_id].named_by_value = true;
                 key.target_slot = id;
             }
         }

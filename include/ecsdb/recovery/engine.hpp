@@ -2,6 +2,7 @@
 /// The engine behind a database handle: store, commit path and, where asked for, the files; opened, recovered and closed as one.
 #pragma once
 
+#include "ecsdb/constraint/constraints.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
@@ -38,6 +39,7 @@ public:
     ~Engine() {
         if (pipeline_ != nullptr && pipeline_->fork_guard().in_child()) {
             static_cast<void>(pipeline_.release()); // NOLINT: its thread exists in the parent only
+            static_cast<void>(constraints_.release()); // NOLINT: the parent's writer may have been in the middle of it
             if (durable_ != nullptr) {
                 durable_->abandon();
                 static_cast<void>(durable_.release()); // NOLINT: its files are the parent's to write
@@ -55,6 +57,8 @@ public:
     [[nodiscard]] storage::Store& store() const noexcept { return *store_; }
     [[nodiscard]] transaction::Pipeline& pipeline() const noexcept { return *pipeline_; }
     [[nodiscard]] const RecoveryReport& recovery_report() const noexcept { return report_; }
+    /// What keeps the schema's promises; null when it makes none.
+    [[nodiscard]] const constraint::Constraints* constraints() const noexcept { return constraints_.get(); }
     /// The files behind this database; null for one in memory or opened read-only.
     [[nodiscard]] Durable* durable() const noexcept { return durable_.get(); }
 
@@ -139,6 +143,7 @@ private:
     storage::Store* store_ = nullptr;
     std::unique_ptr<Durable> durable_;
     std::unique_ptr<transaction::Pipeline> pipeline_;
+    std::unique_ptr<constraint::Constraints> constraints_;
     RecoveryReport report_;
     bool closed_ = false;
 

@@ -65,7 +65,11 @@ private:
         if (!schema_) {
             return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
         }
-        return make_store(std::move(*schema_), options_.shard);
+        Result<void> made = make_store(std::move(*schema_), options_.shard);
+        if (made) {
+            join_constraints();
+        }
+        return made;
     }
 
     Result<void> open_directory() {
@@ -228,7 +232,18 @@ private:
             return made;
         }
         manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
-        manifest.first_needed_segment = 0; // everything that is still there
+        // What the older snapshot needs has been kept: it is all that lies before, without a gap.
+        while (manifest.first_needed_segment > 1) {
+            auto kept = files_->exists(options_.directory + '/' + detail::log_directory_name + '/' +
+                                       wal::segment_file_name(manifest.first_needed_segment - 1));
+            if (!kept) {
+                return std::move(kept).error();
+            }
+            if (!*kept) {
+                break;
+            }
+            --manifest.first_needed_segment;
+        }
         return manifest.snapshot.name.empty() ? Result<void>{} : load_snapshot(manifest, manifest.snapshot);
     }
 
@@ -287,7 +302,18 @@ private:
         options.durable_lsn = manifest.durable_lsn;
         options.newest_segment = manifest.newest_segment;
         options.newest_epoch = manifest.epoch;
-        wal::LogReader reader{*files_, options_.directory + '/' + detail::log_directory_name, options, *engine_->allocator_};
+        const std::string log = options_.directory + '/' + detail::log_directory_name;
+        if (manifest.newest_segment == 0) {
+            // A crash while the database was being created: its manifest was there before its log.
+            auto exists = files_->exists(log);
+            if (!exists) {
+                return std::move(exists).error();
+            }
+            if (!*exists) {
+                return wal::LogScan{};
+            }
+        }
+        wal::LogReader reader{*files_, log, options, *engine_->allocator_};
         Replay visitor{state(), report()};
         auto scan = reader.read(visitor);
         visitor.finish();
@@ -337,10 +363,20 @@ private:
         }
         // Fresh indices are handed out once the log knows the mark above them.
         engine_->pipeline_->ids().lower_mark(engine_->pipeline_->ids().next_fresh());
+        join_constraints();
         engine_->pipeline_->writer().join(durable->participant());
         durable->participant().start();
         engine_->durable_ = std::move(durable);
         return {};
+    }
+
+    /// A schema without constraints costs nothing. Before the log joins: it is to see what they change.
+    void join_constraints() {
+        auto constraints = std::make_unique<constraint::Constraints>(engine_->store_->schema(), *engine_->allocator_);
+        if (!constraints->empty()) {
+            engine_->pipeline_->writer().join(*constraints);
+            engine_->constraints_ = std::move(constraints);
+        }
     }
 
     [[nodiscard]] wal::DatabaseId new_database_id() noexcept {

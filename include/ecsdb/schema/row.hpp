@@ -2,6 +2,7 @@
 /// One row built by name, starting from the schema's defaults: how programs without C++ types write.
 #pragma once
 
+#include "ecsdb/schema/default_row.hpp"
 #include "ecsdb/schema/field_handle.hpp"
 
 #include <cstddef>
@@ -10,72 +11,16 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 namespace ecsdb {
-
-namespace detail {
-
-/// Writes a schema constant as a value of a scalar field's type.
-inline void store_constant(FieldType type, const SchemaValue& constant, std::byte* place) noexcept {
-    std::uint64_t bits = 0;
-    double real = 0;
-    std::visit(
-        [&](const auto& value) {
-            using V = std::decay_t<decltype(value)>;
-            if constexpr (std::is_arithmetic_v<V>) {
-                real = static_cast<double>(value);
-                if constexpr (std::is_integral_v<V>) {
-                    bits = static_cast<std::uint64_t>(value);
-                }
-            }
-        },
-        constant);
-    if (type == FieldType::F32) {
-        const auto narrow = static_cast<float>(real);
-        std::memcpy(place, &narrow, sizeof(narrow));
-    } else if (type == FieldType::F64) {
-        std::memcpy(place, &real, sizeof(real));
-    } else {
-        std::memcpy(place, &bits, scalar_size(type)); // little-endian: the low bytes come first
-    }
-}
-
-inline void store_default(const Schema& schema, const Field& field, std::byte* row) noexcept {
-    if (std::holds_alternative<std::monostate>(field.default_value)) {
-        return;
-    }
-    std::byte* const place = row + field.offset;
-    if (field.type == FieldType::String) {
-        const std::string& text = std::get<std::string>(field.default_value);
-        const auto length = static_cast<std::uint16_t>(text.size());
-        std::memcpy(place, &length, sizeof(length));
-        std::memcpy(place + sizeof(length), text.data(), text.size());
-    } else {
-        const FieldType type = field.type == FieldType::Enum ? schema.enums()[field.type_index].underlying : field.type;
-        const std::uint32_t step = field.size / field.element_count();
-        for (std::uint32_t i = 0; i < field.element_count(); ++i) {
-            store_constant(type, field.default_value, place + static_cast<std::size_t>(i) * step);
-        }
-    }
-    if (field.has_presence_byte()) {
-        row[field.presence_offset] = std::byte{1};
-    }
-}
-
-} // namespace detail
 
 /// A row of one table in memory layout. Fields start at their defaults, else at zero (nullable ones absent).
 ///
 /// Must not outlive the schema. Not thread-safe.
 class Row {
 public:
-    Row(const Schema& schema, TableId table) : schema_{&schema}, table_{&schema.table(table)}, bytes_(table_->size) {
-        for (const Field& field : table_->fields) {
-            detail::store_default(schema, field, bytes_.data());
-        }
-    }
+    Row(const Schema& schema, TableId table) : schema_{&schema}, table_{&schema.table(table)}, bytes_{default_row(schema, *table_)} {}
     /// A row of the table called `name`. Errors: `NotFound`.
     [[nodiscard]] static Result<Row> of(const Schema& schema, std::string_view name) {
         Result<TableId> table = find_table(schema, name);

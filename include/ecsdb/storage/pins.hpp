@@ -21,6 +21,9 @@ namespace ecsdb::storage {
 /// no harm. After two failures (a writer at full speed) the reader announces `everything`, which stops all freeing until it has stored
 /// the root it loaded after that: the pin is wait-free.
 ///
+/// A pin is never copied into another slot: the writer may have passed that one before the copy and reach the original after it was given
+/// back. (Into a slot that every scan reads later it would be safe.)
+///
 /// `Atomic` is a parameter so that a test can put every access under a schedule explorer.
 template <typename Root, template <typename> class Atomic = std::atomic>
 class PinTable {

@@ -1,0 +1,144 @@
+/// @file
+/// What the schema promises, kept: checks every transaction at its end, and takes along what goes with what it removed.
+#pragma once
+
+#include "ecsdb/constraint/keys.hpp"
+#include "ecsdb/constraint/rules.hpp"
+#include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/storage/store.hpp"
+#include "ecsdb/transaction/participant.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace ecsdb::constraint {
+
+/// Row checks, unique fields, foreign keys and parents, as one participant (docs/adr/0004-constraints-as-participant.md).
+///
+/// The state at the transaction's end is what counts, so rows may refer to each other in circles and values may change places. Keys and
+/// children that stood before the transaction follow what they depend on (`on_delete`, `parent_table`); what the transaction itself wrote
+/// must hold. A violation fails the transaction with `ErrorCode::ConstraintViolation`. All calls come from the writer. Cost: O(1) per row
+/// and key changed, O(keys that name it) per target that goes; the first transaction after opening also reads all keys there are.
+class Constraints final : public transaction::Participant {
+public:
+    /// `schema` must outlive the participant, and be finished.
+    Constraints(const Schema& schema, Allocator& allocator) : rules_{schema}, keys_{rules_, allocator}, added_{allocator} {}
+
+    /// Whether the schema promises nothing: then nobody needs this participant.
+    [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+    [[nodiscard]] const Keys& keys() const noexcept { return keys_; }
+
+    [[nodiscard]] bool wants_changes() const noexcept override { return true; }
+
+    [[nodiscard]] Result<void> prepare(storage::WriteBuffer& state) noexcept override {
+        keys_.forget(); // the transaction before may have been stopped by somebody else
+        // Every transaction that changes a key comes by here, so before the first one the keys are those of the published version.
+        if (!known_ && !(known_ = rules_.slot_count() == 0 || keys_.rebuild(*state.store().published()))) {
+            return no_memory();
+        }
+        Result<void> checked = check(state);
+        if (!checked) {
+            keys_.forget();
+        }
+        return checked;
+    }
+    void accepted(const transaction::Accepted&) noexcept override { keys_.keep(); }
+    void discarded() noexcept override { known_ = false; }
+
+private:
+    using Change = storage::Change;
+    using ChangeKind = storage::ChangeKind;
+
+    Result<void> check(storage::WriteBuffer& state) noexcept {
+        added_.clear();
+        const storage::Changes& changes = state.changes();
+        for (std::size_t i = 0; i < changes.list().size(); ++i) {
+            const Change& change = changes.list()[i];
+            const bool written = change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed;
+            if ((written && !keys_.note(state, change)) || (change.kind == ChangeKind::Added && !note_child(change))) {
+                return no_memory();
+            }
+        }
+        std::sort(added_.view().begin(), added_.view().end());
+        // The list grows at its end by what is taken along, and may move meanwhile.
+        for (std::size_t i = 0; i < changes.list().size(); ++i) {
+            const Change change = changes.list()[i];
+            if (change.kind == ChangeKind::Created || change.kind == ChangeKind::Added) {
+                continue;
+            }
+            if (!keys_.release(state, change) || (change.kind == ChangeKind::Removed && !release_children(state, change))) {
+                return no_memory();
+            }
+        }
+        for (const Change& change : changes.list()) {
+            if (change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed) {
+                if (Result<void> checked = check_row(state.root(), change); !checked) {
+                    return checked;
+                }
+            }
+        }
+        if (Result<void> verified = keys_.verify(state.root()); !verified) {
+            return verified;
+        }
+        for (const Change& change : changes.list()) {
+            if (change.kind != ChangeKind::Created && !keys_.settle(state, change)) {
+                return no_memory();
+            }
+        }
+        return {};
+    }
+
+    // A child row added by the transaction must have its parent; one that was there before goes with it.
+    [[nodiscard]] static std::uint64_t name_of_row(std::uint32_t index, TableId table) noexcept {
+        return std::uint64_t{index} << 16U | table;
+    }
+    [[nodiscard]] bool note_child(const Change& change) noexcept {
+        return rules_.table(change.table).parent == no_table || added_.push(name_of_row(change.index, change.table));
+    }
+    [[nodiscard]] bool release_children(storage::WriteBuffer& state, const Change& change) noexcept {
+        for (const TableId child : rules_.table(change.table).children) {
+            const storage::Root& root = state.root();
+            const auto added = added_.view();
+            if (row_of(root, change.index, child) != nullptr && row_of(root, change.index, change.table) == nullptr &&
+                !std::binary_search(added.begin(), added.end(), name_of_row(change.index, child)) &&
+                state.remove(root.entity_at(change.index), child) != storage::Outcome::Done) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    [[nodiscard]] Result<void> check_row(const storage::Root& root, const Change& change) const {
+        const TableRules& rules = rules_.table(change.table);
+        const bool needs_parent = change.kind == ChangeKind::Added && rules.parent != no_table;
+        const std::byte* const row = rules.check.empty() && !needs_parent ? nullptr : row_of(root, change.index, change.table);
+        if (row == nullptr) {
+            return {};
+        }
+        const auto where = [&](const Field* field) {
+            return "table `" + rules_.schema().table(change.table).name + "`, " +
+                   (field == nullptr ? "" : "field `" + field->name + "`, ") + describe(root.entity_at(change.index)) + ": ";
+        };
+        if (needs_parent && row_of(root, change.index, rules.parent) == nullptr) {
+            return Error{ErrorCode::ConstraintViolation,
+                         where(nullptr) + "needs a row in its parent table `" + rules_.schema().table(rules.parent).name + "`"};
+        }
+        if (const Fault fault = rules.check(row); fault) {
+            return Error{ErrorCode::ConstraintViolation, where(fault.field) + fault.what};
+        }
+        return {};
+    }
+
+    [[nodiscard]] static Error no_memory() {
+        return Error{ErrorCode::OutOfMemory, "no memory to check the constraints of the transaction; nothing was applied"};
+    }
+
+    Rules rules_;
+    Keys keys_;
+    GrowArray<std::uint64_t> added_; ///< Child rows the transaction added, sorted.
+    bool known_ = false;
+};
+
+} // namespace ecsdb::constraint
