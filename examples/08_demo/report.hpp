@@ -13,14 +13,14 @@
 namespace demo {
 
 enum class News : std::uint32_t {
-    MapImported,    ///< version, maps so far.
-    ImportDone,     ///< version, living entities, rows of all tables.
-    Started,        ///< version the simulation starts from.
-    Acknowledged,   ///< version that is promised to survive.
-    Hashed,         ///< version (promised, too), the hash of its state.
-    SnapshotBegun,  ///< version.
-    SnapshotDone,   ///< version.
-    Counted,        ///< nanoseconds since the start, transactions, rows read beside them.
+    MapImported,   ///< version, maps so far.
+    ImportDone,    ///< version, living entities, rows of all tables.
+    Started,       ///< version the simulation starts from.
+    Acknowledged,  ///< version that is promised to survive.
+    Hashed,        ///< version (promised, too), the hash of its state.
+    SnapshotBegun, ///< version.
+    SnapshotDone,  ///< version.
+    Counted,       ///< nanoseconds since the start, transactions, rows read beside them.
 };
 
 /// Smaller than a pipe's atomic unit, so that threads may write at the same time.

@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include <sys/prctl.h>
 #include <csignal>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 namespace demo {

@@ -21,9 +21,9 @@ namespace level {
         std::memcpy(&target, row + field.offset, sizeof(target));
         ++followed;
         const ecsdb::TableId wanted = field.foreign_key->table_id;
-        const bool holds = target.is_null()           ? field.nullable
+        const bool holds = target.is_null()            ? field.nullable
                            : wanted == ecsdb::no_table ? view.is_alive(target)
-                                                      : view.find_row(target, wanted) != nullptr;
+                                                       : view.find_row(target, wanted) != nullptr;
         if (!holds && broken.empty()) {
             broken = table.name + "." + field.name + " of entity " + std::to_string(entity.index()) + " names entity " +
                      std::to_string(target.index()) + ", which is no " + field.foreign_key->table;

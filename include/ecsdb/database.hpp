@@ -202,7 +202,14 @@ public:
     /// text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
     template <typename A, typename... More, typename Fn>
     requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
-    noexcept { return update_columns<A, More...>(fn, std::index_sequence_for<A, More...>{}); }
+    noexcept {
+        if constexpr (std::is_function_v<std::remove_reference_t<Fn>>) {
+            auto* pointer = &fn; // no void* can hold a function's own address
+            return update_columns<A, More...>(pointer, std::index_sequence_for<A, More...>{});
+        } else {
+            return update_columns<A, More...>(fn, std::index_sequence_for<A, More...>{});
+        }
+    }
 
     /// Runs `fn(WriteState&)` on the writer as one transaction and returns what it returned (as a `Result`). An error it returns, or an
     /// exception it throws, rolls everything back. `fn` must not wait for anything. `deadline_ns`: a monotonic time by which it must have
@@ -283,7 +290,7 @@ private:
         const auto compute = [](void* context, const std::byte* const* in, std::byte* const* out, std::uint32_t rows) {
             compute_rows<As...>(*static_cast<Fn*>(context), rows, row_source<As>(in, out, places[I])...);
         };
-        return run_update(tables, compute, &fn);
+        return run_update(tables, compute, const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
     }
 
     /// A tag has nothing to write.

@@ -66,14 +66,15 @@ public:
 
     /// Every account with a level gains: computed before what is queued has run, put in place after it.
     void column_update() {
-        const Result<void> updated = db_->update<Account, const Level>(
-            [](Account& account, const Level& level) { account.balance = account.balance * 3 + level.number; });
+        const Result<void> updated = db_->update<Account, const Level>([](Account& account, const Level& level) {
+            account.balance = static_cast<std::int64_t>(static_cast<std::uint64_t>(account.balance) * 3 + level.number);
+        });
         CHECK(updated);
         for (auto& [index, living] : model_.living) {
             const auto account = living.rows.find(2);
             const auto level = living.rows.find(3);
             if (account != living.rows.end() && level != living.rows.end()) {
-                std::uint64_t balance = 0; // unsigned: it may wrap
+                std::uint64_t balance = 0;
                 std::memcpy(&balance, account->second->data(), sizeof(balance));
                 balance = balance * 3 + static_cast<std::uint8_t>((*level->second)[0]);
                 auto row = std::make_shared<std::string>(sizeof(balance), '\0');

@@ -182,8 +182,10 @@ private:
         if (!writes()) {
             return {};
         }
-        if (auto synced = wal::sync_segments(*files_, options_.directory + '/' + detail::log_directory_name, *scan); !synced) {
-            return synced;
+        if (!scan->segments.empty()) {
+            if (auto synced = wal::sync_segments(*files_, options_.directory + '/' + detail::log_directory_name, *scan); !synced) {
+                return synced;
+            }
         }
         const std::uint64_t mark = std::max(manifest.reserved_index_mark, scan->reserve_mark);
         manifest.epoch = std::max(manifest.epoch, scan->max_epoch) + 1;
