@@ -67,10 +67,10 @@ public:
         const std::size_t giver = dice(1, members_.size());
         const std::size_t taker = (giver + 1 + dice(2, members_.size() - 1)) % members_.size();
         const std::uint32_t gift = static_cast<std::uint32_t>(dice(3, std::size_t{members_[giver].health.hp} + 1));
-        if (deeds_ % 64 == 32) {
+        if (deeds_ % 512 == 256) {
             return give_birth(giver, gift);
         }
-        if (deeds_ % 64 == 0 && members_.size() > 2) {
+        if (deeds_ % 512 == 0 && members_.size() > 2) {
             return die(giver, taker);
         }
         move_health(members_[giver], members_[taker], gift);

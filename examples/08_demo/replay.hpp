@@ -64,6 +64,18 @@ private:
 
 namespace detail {
 
+/// The log is kept as far back as the older snapshot needs it: from here without a gap.
+[[nodiscard]] inline std::uint64_t oldest_segment(ecsdb::FileSystem& files, const std::string& directory, std::uint64_t needed) {
+    while (needed > 1) {
+        const auto exists = files.exists(ecsdb::wal::segment_path(directory, needed - 1));
+        if (!exists || !*exists) {
+            break;
+        }
+        --needed;
+    }
+    return needed;
+}
+
 [[nodiscard]] inline ecsdb::Result<ReplayResult> replay_into(ecsdb::storage::WriteBuffer& state, ecsdb::FileSystem& files,
                                                              const std::string& directory, const ecsdb::recovery::Manifest& manifest,
                                                              const Hashes& expected, ecsdb::Allocator& allocator) {
@@ -81,9 +93,11 @@ namespace detail {
             return std::move(loaded).error();
         }
     }
+    const std::string log_directory = directory + "/log";
     ecsdb::wal::LogReadOptions options;
     options.database = manifest.database;
     options.after_lsn = state.root().version;
+    options.first_needed_segment = oldest_segment(files, log_directory, manifest.first_needed_segment);
     options.durable_lsn = manifest.durable_lsn;
     options.newest_segment = manifest.newest_segment;
     options.newest_epoch = manifest.epoch;
@@ -94,7 +108,7 @@ namespace detail {
     if (auto same = replay.compare(); !same) {
         return std::move(same).error();
     }
-    ecsdb::wal::LogReader log{files, directory + "/log", options, allocator};
+    ecsdb::wal::LogReader log{files, log_directory, options, allocator};
     if (auto read = log.read(replay); !read) {
         return std::move(read).error();
     }

@@ -86,6 +86,7 @@ public:
         const auto started = std::chrono::steady_clock::now();
         threads.emplace_back([this] { move_things(); });
         threads.emplace_back([this] { save(); });
+        threads.emplace_back([this] { acknowledge(); });
         for (std::uint32_t writer = 0; writer < writers; ++writer) {
             threads.emplace_back([this, writer] { do_deeds(Herd{writer, writers, members_}); });
         }
@@ -101,11 +102,14 @@ public:
     }
 
 private:
-    /// What is visible now is made to survive, and the parent may count on it.
-    void acknowledge() {
-        const std::uint64_t version = db_->version();
-        expect(db_->flush(ecsdb::Durability::Logged));
-        reporter_->tell(News::Acknowledged, version);
+    /// Has what is visible made to survive, and lets the parent count on it.
+    [[noreturn]] void acknowledge() {
+        for (;;) {
+            const std::uint64_t version = db_->version();
+            expect(db_->flush(ecsdb::Durability::Logged));
+            reporter_->tell(News::Acknowledged, version);
+            std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        }
     }
 
     /// A hundred steps a second: all things move, in one transaction.
@@ -118,13 +122,13 @@ private:
         }
     }
 
-    /// One writer's deeds, as fast as they go; acknowledged now and then.
+    /// One writer's deeds, as fast as they go: while one lot is on its way, the next is handed in.
     [[noreturn]] void do_deeds(Herd herd) {
-        constexpr std::size_t between_acknowledgements = 256;
+        constexpr std::size_t lot = 1024;
+        std::vector<ecsdb::Ticket> before;
         std::vector<ecsdb::Ticket> tickets;
         for (;;) {
-            tickets.clear();
-            while (tickets.size() < between_acknowledgements) {
+            while (tickets.size() < lot) {
                 const Deed deed = herd.next();
                 const level::Progress progress{herd.writer(), herd.deeds()};
                 if (deed.kind == Deed::Kind::Birth) {
@@ -133,10 +137,10 @@ private:
                     tickets.push_back(submit(deed, progress));
                 }
             }
-            for (ecsdb::Ticket& ticket : tickets) {
+            for (ecsdb::Ticket& ticket : before) {
                 expect(ticket.wait());
             }
-            acknowledge();
+            before = std::exchange(tickets, {});
         }
     }
 

@@ -9,13 +9,13 @@
 #include "ecsdb/schema/toml_reader.hpp"
 #include "support/catch.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ecsdb::test {
@@ -74,13 +74,13 @@ public:
         if (const Result<void> done = commit(fill); !done) {
             FAIL(done.error().to_string());
         }
+        CHECK(key_count() == keys_there());
     }
     /// The same, which must be refused by a constraint, in these words, and leave no trace.
     template <typename Fill>
     void refuse(std::initializer_list<std::string_view> words, Fill&& fill) {
         const std::uint64_t hash = db_.read().hash();
         const std::uint64_t version = db_.version();
-        const std::size_t keys = key_count();
         const Result<void> done = commit(fill);
         REQUIRE_FALSE(done);
         INFO(done.error().to_string());
@@ -91,7 +91,7 @@ public:
         }
         CHECK(db_.read().hash() == hash);
         CHECK(db_.version() == version);
-        CHECK(key_count() == keys);
+        CHECK(key_count() == keys_there());
     }
     /// A new entity with these rows.
     template <typename... Rows>
@@ -130,6 +130,18 @@ public:
     [[nodiscard]] std::size_t key_count() {
         const constraint::Constraints* const constraints = db_.engine().constraints();
         return constraints == nullptr ? 0 : constraints->keys().size();
+    }
+
+    /// The keys there are, counted row by row.
+    [[nodiscard]] std::size_t keys_there() const {
+        const constraint::Rules rules{schema()};
+        std::size_t count = 0;
+        for (std::uint32_t id = 0; id < rules.slot_count(); ++id) {
+            const constraint::KeySlot& slot = rules.slot(id);
+            db_.read().for_each_row(std::array{slot.table->id},
+                                    [&](Entity, const std::byte* const* rows) { count += slot.place.is_null(rows[0]) ? 0U : 1U; });
+        }
+        return count;
     }
 
 private:

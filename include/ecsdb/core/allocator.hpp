@@ -1,5 +1,5 @@
 /// @file
-/// Where memory comes from: a small interface that never throws, the system's memory behind it, and an adapter for std::pmr.
+/// Where memory comes from: a small interface that never throws, and the system's memory behind it.
 #pragma once
 
 #include "ecsdb/config.hpp"
@@ -9,9 +9,6 @@
 #include <cstdlib>
 #include <new>
 
-#if ECSDB_EXCEPTIONS
-#include <memory_resource>
-#endif
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
@@ -57,27 +54,5 @@ public:
 private:
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;
 };
-
-#if ECSDB_EXCEPTIONS
-/// Takes memory from a `std::pmr::memory_resource`, which must be safe to call from several threads.
-class PmrAllocator final : public Allocator {
-public:
-    explicit PmrAllocator(std::pmr::memory_resource& resource) noexcept : resource_{&resource} {}
-
-    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
-        try {
-            return resource_->allocate(bytes, alignment);
-        } catch (...) {
-            return nullptr;
-        }
-    }
-    void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
-        resource_->deallocate(memory, bytes, alignment);
-    }
-
-private:
-    std::pmr::memory_resource* resource_;
-};
-#endif
 
 } // namespace ecsdb

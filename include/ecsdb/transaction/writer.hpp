@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 namespace ecsdb::transaction {
@@ -82,6 +83,10 @@ public:
         }
         if (ready) {
             end_batch();
+        }
+        if (short_of_memory_) [[unlikely]] {
+            short_of_memory_ = false;
+            reclaim(); // what waited to be worth the look is worth it now
         }
         announce_all();
         return total;
@@ -298,8 +303,10 @@ private:
     template <typename MakeError>
     void fail(CommandHeader& header, std::uint64_t sequence, MakeError&& make_error) noexcept {
         counters_.failed.store(counters_.failed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        Error error = make_error();
+        short_of_memory_ = short_of_memory_ || error.code() == ErrorCode::OutOfMemory;
         if ((header.flags & CommandHeader::wants_error) != 0) {
-            header.producer->note_failure(sequence, make_error());
+            header.producer->note_failure(sequence, std::move(error));
         }
     }
 
@@ -366,6 +373,7 @@ private:
     std::vector<Task*> finished_tasks_;
     bool records_ = false;
     bool large_batches_ = false;
+    bool short_of_memory_ = false;
     std::uint64_t time_ns_ = 0;
     const storage::Root* published_ = nullptr;
     std::uint64_t batch_committed_ = 0;
