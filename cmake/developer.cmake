@@ -43,3 +43,9 @@ if(ECSDB_SANITIZE)
         target_compile_options(ecsdb_developer INTERFACE -Wno-maybe-uninitialized)
     endif()
 endif()
+
+# What sanitized programs are told when they run as tests. Memory that cannot be had is null in ecsdb, and tested to be; a sanitizer would
+# end the program there. A race ends it at once: a process that is to be killed has no later.
+set(ECSDB_SANITIZER_OPTIONS
+    "ASAN_OPTIONS=allocator_may_return_null=1" "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=allocator_may_return_null=1:second_deadlock_stack=1:halt_on_error=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan_suppressions.txt")

@@ -222,6 +222,7 @@ private:
                 rows += expect(level::check_foreign_keys(view));
             }
             rows_read_.fetch_add(rows, std::memory_order_relaxed);
+            std::this_thread::yield(); // there are more threads than processors: let each have its turn
         }
     }
 

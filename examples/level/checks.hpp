@@ -66,7 +66,7 @@ struct ThingTotals {
             totals.health += health.hp;
         });
     if (other_step) {
-        return ecsdb::Error{ecsdb::ErrorCode::ConstraintViolation, "version " + std::to_string(view.version()) + " shows step " +
+        return ecsdb::Error{ecsdb::ErrorCode::ConstraintViolation, "version " + std::to_string(view.version()) + ": shows step " +
                                                                        std::to_string(totals.step) + " and step " +
                                                                        std::to_string(*other_step)};
     }

@@ -71,7 +71,7 @@ TEST_CASE("a key index refused memory at any point is as it was", "[constraint][
 TEST_CASE("a key index agrees with a plain multimap whatever is added and removed, crowded keys and colliding places included",
           "[constraint][key_index]") {
     SystemAllocator allocator;
-    for (const std::uint64_t seed : {1, 2, 3}) {
+    for (const std::uint64_t seed : {1U, 2U, 3U}) {
         std::mt19937_64 random{seed};
         KeyIndex index{allocator};
         std::map<std::uint64_t, std::multiset<std::uint32_t>> by_key;

@@ -156,10 +156,42 @@ TEST_CASE("a value that is named cannot be renamed, however its keys would follo
     CHECK_FALSE(shop.is_present(wish, "wish", "code"));
 }
 
+TEST_CASE("who had a value before the transaction decides, not who had it for a moment within", "[constraint][keys]") {
+    Scene scene{R"(
+[tables.box]
+[tables.item]
+fields = [ { name = "code", type = "u8", constraint = "unique" },
+           { name = "box", type = "entity", foreign_key = "box.entity_id", on_delete = "cascade" } ]
+[tables.price]
+fields = [ { name = "code", type = "u8", foreign_key = "item.code", on_delete = "cascade" } ]
+)"};
+    const auto item = [&](std::uint8_t code, Entity box) {
+        Row row = scene.row("item", "code", code);
+        Scene::put(row, "box", box);
+        return row;
+    };
+    const Entity box = scene.add(scene.row("box"));
+    const Entity first = scene.add(item(1, {}));
+    const Entity second = scene.add(item(2, box));
+    const Entity price = scene.add(scene.row("price", "code", std::uint8_t{1}));
+    // The second item takes the value over and is swept away with its box.
+    scene.refuse({"table `price`", "still names"}, [&](auto& tx) {
+        tx.set(first, item(3, {}));
+        tx.set(second, item(1, box));
+        tx.destroy(box);
+    });
+    scene.accept([&](auto& tx) {
+        tx.destroy(first);
+        tx.set(second, item(1, box));
+        tx.destroy(box);
+    });
+    CHECK_FALSE(scene.has(price, "price"));
+    CHECK(scene.key_count() == 0);
+}
+
 TEST_CASE("keys refused memory at any point fail the transaction, and the next one finds all in order", "[constraint][keys]") {
-    for (const std::uint64_t rows : {1, 60, 400}) {
+    for (const std::uint64_t rows : {1U, 60U, 400U}) {
         for (std::uint64_t refuse = 0;; ++refuse) {
-            SystemAllocator allocator;
             struct Refusing final : Allocator {
                 void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
                     return armed && calls++ == refuse ? nullptr : memory.allocate(bytes, alignment);

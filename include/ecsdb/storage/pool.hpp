@@ -157,7 +157,11 @@ public:
             while (static_cast<std::size_t>(end_ - cursor_) >= bytes) {
                 give(make_node(std::exchange(cursor_, cursor_ + bytes), bytes));
             }
-            if (current_ != nullptr) {
+            if (current_ != nullptr && current_->count == 0) {
+                // In the depot it would be buried under full ones, and never serve again.
+                current_->next = nullptr;
+                push(pool_->empties_, std::exchange(current_, nullptr));
+            } else if (current_ != nullptr) {
                 current_->next = std::exchange(rest_, nullptr);
                 rest_ = std::exchange(current_, nullptr);
             }

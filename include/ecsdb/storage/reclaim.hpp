@@ -2,6 +2,7 @@
 /// Gives retired nodes back to the pool once no pinned version needs them.
 #pragma once
 
+#include "ecsdb/core/counters.hpp"
 #include "ecsdb/storage/page.hpp"
 #include "ecsdb/storage/pool.hpp"
 
@@ -32,7 +33,7 @@ public:
     void retire(Node* node, Stamp stamp) noexcept {
         node->retired = stamp;
         limbo_.append(node);
-        retired_bytes_ += node->bytes;
+        retired_bytes_.add(node->bytes);
         ++limbo_count_;
     }
 
@@ -42,8 +43,8 @@ public:
     [[nodiscard]] bool holds_anything() const noexcept {
         return limbo_.first != nullptr || unfiled_.first != nullptr || buckets_ != nullptr;
     }
-    /// Bytes in nodes that only older versions contain.
-    [[nodiscard]] std::size_t retired_bytes() const noexcept { return retired_bytes_; }
+    /// Bytes in nodes that only older versions contain. Any thread.
+    [[nodiscard]] std::size_t retired_bytes() const noexcept { return retired_bytes_.get(); }
 
     /// Reads the pins and frees what none of them needs. `published` is the stamp of the version a reader can pin now. `pins` is the pin
     /// table; a root's pin stamp is its `born`. Cost: O(slots + nodes retired since the last look + nodes filed under pins that went).
@@ -85,7 +86,7 @@ public:
                 kept.append(node);
                 ++count;
             } else {
-                retired_bytes_ -= node->bytes;
+                retired_bytes_.set(retired_bytes_.get() - node->bytes);
             }
         }
         limbo_ = kept;
@@ -161,7 +162,7 @@ private:
             bucket->nodes.append(node);
             return;
         }
-        retired_bytes_ -= node->bytes;
+        retired_bytes_.set(retired_bytes_.get() - node->bytes);
         pool_->give(node);
     }
 
@@ -188,7 +189,7 @@ private:
     List limbo_;
     List unfiled_;
     std::size_t limbo_count_ = 0;
-    std::size_t retired_bytes_ = 0;
+    Counter retired_bytes_;
     Bucket* buckets_ = nullptr;
     Stamp* pins_ = nullptr;
     std::size_t pin_capacity_ = 0;

@@ -8,6 +8,7 @@
 #include "ecsdb/delta/view.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -106,7 +107,7 @@ private:
                 problem_ = no_memory;
                 return;
             }
-            std::memset(row_.view().data(), 0, table.size);
+            std::fill_n(row_.view().data(), table.size, std::byte{0}); // a tag has no bytes, and perhaps no memory
             run.for_each_row([&](std::uint32_t index, const std::byte* values) {
                 if (const Entity entity = living(index); problem_ == nullptr) {
                     copy.unpack(values, row_.view().data());

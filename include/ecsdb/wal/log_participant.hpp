@@ -244,7 +244,7 @@ private:
                 }
             }
             unsynced_bytes_ += buffer.bytes.size();
-            if (&buffer == filling_ && !own_thread_) {
+            if (!own_thread_ && &buffer == filling_) { // `filling_` is the writer's: not to be looked at from the log's own thread
                 buffer.bytes.clear();
                 sealed_bytes_ = 0;
             }

@@ -1,0 +1,101 @@
+#include "ecsdb/transaction/typed.hpp"
+
+#include "transaction/transaction_fixture.hpp"
+
+#include <array>
+#include <type_traits>
+
+namespace ecsdb::test {
+namespace {
+
+struct Stranger {
+    int x;
+};
+
+template <typename Tx, typename T>
+concept CanInsert = requires(Tx& tx, T component) {
+    tx.insert(Entity{}, component);
+};
+template <typename Tx, typename T>
+concept CanRemove = requires(Tx& tx) {
+    tx.template remove<T>(Entity{});
+};
+
+static_assert(CanInsert<World8::Transaction, Position>);
+static_assert(CanInsert<World8::WriteState, Burning>);
+static_assert(!CanInsert<World8::Transaction, Stranger>);
+static_assert(!CanInsert<World8::WriteState, int>);
+static_assert(!CanRemove<World8::Transaction, Stranger>);
+static_assert(CanRemove<World8::Transaction, Position>);
+
+static_assert(!std::is_copy_constructible_v<World8::Transaction>);
+static_assert(std::is_nothrow_move_constructible_v<World8::Transaction>);
+static_assert(!std::is_copy_constructible_v<Ticket>);
+
+} // namespace
+
+TEST_CASE("components given twice fail like any second insert", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    auto tx = db.begin();
+    const Entity entity = tx.create(Account{1}, Account{2});
+    CHECK_FALSE(entity.is_null());
+    CHECK(code_of(tx.commit()) == ErrorCode::AlreadyExists);
+    const Result<Entity> in_function = db.execute([](auto& state) { return state.create(Account{1}, Account{2}); });
+    CHECK(code_of(in_function) == ErrorCode::AlreadyExists);
+    CHECK(db.read().entity_count() == 0);
+}
+
+TEST_CASE("operations chain, in any order of components and storages", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    auto tx = db.begin();
+    const Entity entity = tx.create(Burning{}, Velocity{1, 2, 3}, Visible{}, Account{4});
+    tx.insert(entity, Position{})
+        .update(entity, Position{5, 6, 7})
+        .set(entity, Target{8})
+        .update(entity, &Velocity::y, 20.0F)
+        .remove<Account>(entity)
+        .remove<Burning>(entity);
+    REQUIRE(tx.commit());
+    const auto view = db.read();
+    const auto [position, velocity, account, target] = view.get<Position, Velocity, Account, Target>(entity);
+    CHECK(*position == Position{5, 6, 7});
+    CHECK(velocity->y == 20);
+    CHECK(velocity->z == 3);
+    CHECK(account == nullptr);
+    CHECK(target->entity == 8);
+    CHECK(view.has<Visible>(entity));
+    CHECK_FALSE(view.has<Burning>(entity));
+}
+
+TEST_CASE("one element of an array member can be overwritten as the whole array", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    auto tx = db.begin();
+    const Entity entity = tx.create(Wide{}, Level{3});
+    std::uint32_t words[1200] = {};
+    words[1199] = 5;
+    tx.update(entity, &Wide::words, words).update(entity, &Level::number, 9);
+    REQUIRE(tx.commit());
+    CHECK(db.get<Wide>(entity)->words[1199] == 5);
+    CHECK(db.get<Level>(entity)->number == 9);
+}
+
+TEST_CASE("many entities take their columns in whatever order they are named", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    const std::array<Account, 3> accounts{{{1}, {2}, {3}}};
+    const std::array<Position, 3> positions{{{1, 0, 0}, {2, 0, 0}, {3, 0, 0}}};
+    const std::array<Visible, 3> visible{};
+    const Result<Entity> first = db.execute([&](auto& state) {
+        return state.create_many(3, std::span<const Visible>{visible}, std::span<const Account>{accounts},
+                                 std::span<const Position>{positions});
+    });
+    REQUIRE(first);
+    const auto view = db.read();
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        const Entity entity{first->index() + i, first->generation(), 0};
+        CHECK(view.get<Account>(entity)->balance == i + 1);
+        CHECK(view.get<Position>(entity)->x == float(i + 1));
+        CHECK(view.has<Visible>(entity));
+    }
+}
+
+} // namespace ecsdb::test
