@@ -198,8 +198,8 @@ public:
     ///
     /// `fn` sees one row, has no other effects, and may run more than once per row, also on the writer's thread. Isolated and atomic like
     /// any transaction. Returns once visible. Cost: one pass over the columns and one copy of those written; the caller's thread does the
-    /// work. All components must be kept in tables (`Storage::Table`), and those written must have no field with a constraint (bounds, enums,
-    /// text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
+    /// work. All components must be kept in tables (`Storage::Table`), and those written must have no field with a constraint (bounds,
+    /// enums, text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
     template <typename A, typename... More, typename Fn>
     requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
     noexcept {

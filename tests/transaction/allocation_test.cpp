@@ -72,7 +72,6 @@ struct Usage {
     std::uint64_t calls;
     std::uint64_t news;
     std::size_t heap;
-    friend bool operator==(const Usage&, const Usage&) = default;
 };
 
 /// A database that is warmed up, and what a kind of work takes afterwards.

@@ -330,6 +330,26 @@ TEST_CASE("a child forked while others write ends, too", "[transaction][pipeline
     CHECK(failed == 0);
 }
 
+TEST_CASE("a child does not wait for a lock that a thread of its parent held", "[transaction][pipeline][fork]") {
+    World8 db = open_db();
+    transaction::Pipeline& pipeline = db.engine().pipeline();
+    std::atomic<bool> stop{false};
+    std::jthread busy{[&] {
+        while (!stop) {
+            pipeline.release_producer(pipeline.make_producer());
+        }
+    }};
+    int wrong = 0;
+    for (int i = 0; i < 10; ++i) {
+        // A thread the database has not seen before has to be made known first.
+        std::jthread{[&] { wrong += in_child([&] { return code_of(db.destroy({}).wait()) == ErrorCode::Forked ? 0 : 1; }) != 0; }}.join();
+    }
+    stop = true;
+    busy.join();
+    CHECK(wrong == 0);
+    CHECK(db.destroy({}).wait());
+}
+
 TEST_CASE("an idle database closes at once", "[transaction][pipeline]") {
     // The writer sleeps by then; a lost wake-up would cost a second each time.
     SystemClock clock;

@@ -191,7 +191,8 @@ private:
                 const LifeEvent& event = lives_[i];
                 // Generations grow. One may be destroyed that was never seen created: it lived within one delta.
                 const bool newer = event.entity.generation() > current.generation();
-                const bool fits = event.created ? !life.alive && (newer || &event == &first) : newer || (life.alive && event.entity == current);
+                const bool fits =
+                    event.created ? !life.alive && (newer || &event == &first) : newer || (life.alive && event.entity == current);
                 if (!fits) {
                     return false;
                 }
@@ -331,10 +332,10 @@ private:
 
 /// Appends to `out` one delta that does what `deltas` do one after the other; each must begin where the one before ends.
 ///
-/// An entity created and destroyed leaves only that its generation is spent; a row removed and added again was replaced, that is, changed in all fields; versions are
-/// summed. The result is canonical, whatever the deltas were cut into, and keeps the last time, tick and clock, and the origin if all share
-/// it. Fails with `Gap`, `Corrupt` (also where deltas contradict each other), `Unsupported`, `OutOfMemory`, or `InvalidArgument` for no
-/// delta or too many entities (`merge_expansion_limit`); `out` then holds nothing of use.
+/// An entity created and destroyed leaves only that its generation is spent; a row removed and added again was replaced, that is, changed
+/// in all fields; versions are summed. The result is canonical, whatever the deltas were cut into, and keeps the last time, tick and clock,
+/// and the origin if all share it. Fails with `Gap`, `Corrupt` (also where deltas contradict each other), `Unsupported`, `OutOfMemory`, or
+/// `InvalidArgument` for no delta or too many entities (`merge_expansion_limit`); `out` then holds nothing of use.
 ///
 /// Sections this version does not know are left out. Cost: n log n in the rows; memory for all of them.
 [[nodiscard]] inline Result<void> merge(const Schema& schema, std::span<const std::span<const std::byte>> deltas, ByteBuffer& out,
