@@ -7,6 +7,7 @@ set(dead 0)
 foreach(document IN LISTS documents deeper)
     file(READ "${ROOT}/${document}" text)
     # Code is not prose, and brackets and semicolons mean something in a CMake list.
+    string(REGEX REPLACE "```[^`]*```" "" text "${text}")
     string(REGEX REPLACE "`[^`\n]*`" "" text "${text}")
     string(REPLACE ";" "," text "${text}")
     string(REPLACE "](" "\n<link>" text "${text}")

@@ -1,7 +1,10 @@
 #include "support/plain.hpp"
 #include "support/world.hpp"
 
+#include <algorithm>
+#include <array>
 #include <benchmark/benchmark.h>
+#include <span>
 
 namespace {
 
@@ -29,6 +32,28 @@ void random_get_ecsdb(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(random_get_ecsdb)->Name("random_get/ecsdb")->Arg(10'000)->Arg(million);
+
+/// The same, 256 ids at a time through `get_many`, which lets cache misses overlap.
+void random_get_many_ecsdb(benchmark::State& state) {
+    constexpr std::size_t at_once = 256;
+    World& world = world_of(state.range(0));
+    std::array<const Position*, at_once> rows{};
+    for (auto _ : state) {
+        float sum = 0;
+        const auto view = world.database().read();
+        for (std::span<const ecsdb::Entity> left = world.random_order(); !left.empty();) {
+            const std::size_t count = std::min(at_once, left.size());
+            view.get_many<Position>(left.first(count), std::span{rows}.first(count));
+            for (std::size_t i = 0; i < count; ++i) {
+                sum += rows[i] == nullptr ? 0 : rows[i]->x;
+            }
+            left = left.subspan(count);
+        }
+        benchmark::DoNotOptimize(sum);
+    }
+    state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(random_get_many_ecsdb)->Name("random_get_many/ecsdb")->Arg(10'000)->Arg(million);
 
 /// The least a store with checked ids can do: compare the generation, take the row number from the record, read the row.
 void random_get_floor(benchmark::State& state) {

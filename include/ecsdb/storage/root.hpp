@@ -60,8 +60,12 @@ struct Root : Node {
                 return home.template row_as<T>(column, record.row);
             }
         }
+        return reinterpret_cast<const T*>(find_sparse_row(index, table));
+    }
+    /// Out of line: inlined beside every look-up, it takes the registers away from the common way.
+    [[nodiscard]] ECSDB_NOINLINE const std::byte* find_sparse_row(std::uint32_t index, TableId table) const noexcept {
         const SparseTable* const sparse_table = sparse(table);
-        return sparse_table == nullptr ? nullptr : reinterpret_cast<const T*>(sparse_table->find(index));
+        return sparse_table == nullptr ? nullptr : sparse_table->find(index);
     }
     /// Calls `visit(const Archetype&)` for every archetype that has rows, in order of their ids.
     template <typename Visit>
