@@ -34,7 +34,7 @@ struct Options {
 
     std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away, so that growing later is cheap.
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
-    std::size_t max_block_bytes = std::size_t{4} << 20U;     ///< … until they are this large.
+    std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
 
     std::uint64_t queue_transactions = 65536;            ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.

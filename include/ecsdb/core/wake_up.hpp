@@ -18,7 +18,7 @@ public:
     /// Any thread: returns true as soon as `condition()` holds, false after `timeout_ns`.
     template <typename Condition>
     bool wait(Clock& clock, std::uint64_t timeout_ns, Condition&& condition) noexcept {
-        for (int i = 0; i < 64; ++i) {
+        for (int i = 0; i < 16; ++i) {
             if (condition()) {
                 return true;
             }

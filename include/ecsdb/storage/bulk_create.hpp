@@ -88,11 +88,8 @@ bool append_run(WriteBuffer& state, NodeTree& column, const PageGeometry& geomet
     }
     home->rows += count;
     state.writable_root().entity_count += count;
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const std::uint32_t index = first.index() + i;
-        if (!state.start_count(index) || !state.touch(index)) {
-            return Outcome::OutOfMemory;
-        }
+    if (!state.count_new(first.index(), count)) {
+        return Outcome::OutOfMemory;
     }
     for (std::uint32_t i = 0; state.changes().recording() && i < count; ++i) {
         const Entity entity{first.index() + i, first.generation(), first.shard()};

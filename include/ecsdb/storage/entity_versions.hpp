@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -49,6 +50,33 @@ public:
         return true;
     }
 
+    /// Writer only: sets the counts of `count` indices from `first` on to `value`, marked as touched or not. All must be covered.
+    void set_range(std::uint32_t first, std::uint32_t count, std::uint32_t value, bool touched) noexcept {
+        const std::uint32_t stored = touched ? value | touched_bit : value & ~touched_bit;
+        for_each_run(first, count, [&](Counter* counters, std::uint32_t run) {
+            for (std::uint32_t i = 0; i < run; ++i) {
+                counters[i].store(stored, std::memory_order_relaxed);
+            }
+        });
+    }
+    /// Writer only: covers all of these indices, and says in `all_zero` whether each count is 0. False when memory is refused.
+    [[nodiscard]] bool cover_range(std::uint32_t first, std::uint32_t count, bool& all_zero) noexcept {
+        all_zero = true;
+        for (std::size_t segment = segment_of(first); segment <= segment_of(first + count - 1); ++segment) {
+            if (segments_[segment].load(std::memory_order_relaxed) == nullptr && !add_segment(segment)) {
+                return false;
+            }
+        }
+        for_each_run(first, count, [&](const Counter* counters, std::uint32_t run) {
+            std::uint32_t any = 0;
+            for (std::uint32_t i = 0; i < run; ++i) {
+                any |= counters[i].load(std::memory_order_relaxed);
+            }
+            all_zero = all_zero && any == 0;
+        });
+        return true;
+    }
+
     /// Writer only: the transaction that touched `index` stands.
     void settle(std::uint32_t index) noexcept {
         Counter& counter = *find(index);
@@ -91,6 +119,18 @@ private:
         // Acquire pairs with the release in `add_segment`: the counters are there before the pointer is.
         Counter* const counters = segments_[segment].load(std::memory_order_acquire);
         return counters == nullptr ? nullptr : counters + (segment == 0 ? index : index - segment_size(segment));
+    }
+    /// Calls `use(counters, count)` for the runs of covered counters that lie together.
+    template <typename Use>
+    void for_each_run(std::uint32_t first, std::uint32_t count, Use&& use) noexcept {
+        while (count != 0) {
+            const std::size_t segment = segment_of(first);
+            const std::uint64_t end = segment == 0 ? segment_size(0) : 2 * std::uint64_t{segment_size(segment)};
+            const auto run = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, end - first));
+            use(find(first), run);
+            first += run;
+            count -= run;
+        }
     }
     ECSDB_NOINLINE bool add_segment(std::size_t segment) noexcept {
         const std::size_t size = segment_size(segment);

@@ -109,7 +109,11 @@ public:
     void keep_transaction(std::uint64_t time_ns) noexcept {
         workspace_.keep();
         for (const Count& count : touched_.view()) {
-            store_->entity_versions().settle(count.index);
+            if (count.indices == 1) {
+                store_->entity_versions().settle(count.index);
+            } else {
+                store_->entity_versions().set_range(count.index, count.indices, 1, false);
+            }
         }
         if (discardable_) {
             remember_touched();
@@ -306,6 +310,27 @@ public:
     /// The archetype in this batch's own copy.
     [[nodiscard]] Archetype* own_archetype(ArchetypeId id) noexcept { return archetype(id, *root_->archetype(id).shape); }
 
+    /// Starts the counts of `count` new entities with consecutive indices and counts them as changed. False when memory is refused.
+    [[nodiscard]] bool count_new(std::uint32_t first, std::uint32_t count) noexcept {
+        bool all_zero = false;
+        if (count == 0 || !store_->entity_versions().cover_range(first, count, all_zero)) {
+            return count == 0;
+        }
+        if (count == 1 || !all_zero || !counting_) {
+            for (std::uint32_t i = 0; i < count; ++i) {
+                if (!start_count(first + i) || !touch(first + i)) {
+                    return false;
+                }
+            }
+            return true;
+        }
+        if (!touched_.push({first, counted_once, count}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
+            return false;
+        }
+        store_->entity_versions().set_range(first, count, 1, true);
+        return true;
+    }
+
     /// Counts `index` as changed by the running transaction. False when memory is refused.
     [[nodiscard]] bool touch(std::uint32_t index) noexcept {
         if (!counting_) {
@@ -315,7 +340,7 @@ public:
             return false;
         }
         if (store_->entity_versions().touch(index)) {
-            static_cast<void>(touched_.push({index, counted_once}));
+            static_cast<void>(touched_.push({index, counted_once, 1}));
         }
         return true;
     }
@@ -327,7 +352,7 @@ public:
             return false;
         }
         if (const std::uint32_t before = versions.count(index); before != 0) {
-            if (!touched_.push({index, before}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
+            if (!touched_.push({index, before, 1}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
                 return false;
             }
             versions.set(index, 0);
@@ -339,7 +364,7 @@ public:
     [[nodiscard]] bool add_to_count(std::uint32_t index, std::uint32_t increment) noexcept {
         EntityVersions& versions = store_->entity_versions();
         const std::uint32_t before = versions.count(index);
-        if (!touched_.push({index, before}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
+        if (!touched_.push({index, before, 1}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
             return false;
         }
         versions.set(index, before + increment);
@@ -382,14 +407,17 @@ private:
     /// A change to an entity's count that may have to be taken back.
     struct Count {
         std::uint32_t index;
-        std::uint32_t before; ///< `counted_once`, or the count of the entity that had the index before a new one started at 0.
+        std::uint32_t before;      ///< `counted_once`, or the count of the entity that had the index before a new one started at 0.
+        std::uint32_t indices = 1; ///< More: so many new entities from `index` on, counted once each, on indices that had no count.
     };
     static constexpr std::uint32_t counted_once = 0xFFFFFFFFU;
 
     void take_back(GrowArray<Count>& counts) noexcept {
         EntityVersions& versions = store_->entity_versions();
         for (std::size_t i = counts.size(); i-- > 0;) {
-            if (counts[i].before == counted_once) {
+            if (counts[i].indices != 1) {
+                versions.set_range(counts[i].index, counts[i].indices, 0, false);
+            } else if (counts[i].before == counted_once) {
                 versions.uncount(counts[i].index);
             } else {
                 versions.set(counts[i].index, counts[i].before);

@@ -77,7 +77,15 @@ public:
         scratch_->parts.clear();
         scratch_->swaps.clear();
     }
-    ~ColumnUpdate() override {
+    ~ColumnUpdate() override { let_go(); }
+
+    /// The pin has done its work: gone before the writer looks at the pins, it keeps none of the pages this update has replaced.
+    void finished() noexcept override { let_go(); }
+
+    void let_go() noexcept {
+        if (pinned_.get() == nullptr) {
+            return;
+        }
         for (std::size_t i = 0; i < tables_.written; ++i) {
             storage::PagePool::Cache unused = cache_of(i);
             for (std::size_t slot = 0; slot < scratch_->fresh.size(); ++slot) {
@@ -86,6 +94,7 @@ public:
                 }
             }
         }
+        pinned_ = storage::PinnedRoot{};
     }
 
     /// The caller's part: fills fresh pages for every row of the pinned version, and encodes their delta if `with_delta`. False when memory

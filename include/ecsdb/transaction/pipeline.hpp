@@ -432,7 +432,7 @@ private:
             if (++spins == 1) {
                 writer_.idle();
             }
-            if (spins < 256) {
+            if (spins < 24) {
                 cpu_pause();
                 continue;
             }

@@ -88,6 +88,15 @@ public:
             short_of_memory_ = false;
             reclaim(); // what waited to be worth the look is worth it now
         }
+        // Tasks first: once the producer is told, a waiting submitter may take its task away.
+        for (Task* const task : finished_tasks_) {
+            task->finished();
+        }
+        finished_tasks_.clear();
+        storage::Reclaimer& reclaimer = store_->reclaimer();
+        if (reclaimer.due(store_->pins().slot_count())) {
+            reclaimer.collect(store_->pins(), store_->published()->born);
+        }
         announce_all();
         return total;
     }
@@ -331,10 +340,6 @@ private:
             ids_->recycle(entity);
         }
         state_.forget_destroyed();
-        storage::Reclaimer& reclaimer = store_->reclaimer();
-        if (reclaimer.due(store_->pins().slot_count())) {
-            reclaimer.collect(store_->pins(), next->born);
-        }
     }
 
     /// A participant could not make the batch durable: every transaction in it fails, as if it had never been.
@@ -350,11 +355,6 @@ private:
     }
 
     void announce_all() noexcept {
-        // Tasks first: once the producer is told, a waiting submitter may take its task away.
-        for (Task* const task : finished_tasks_) {
-            task->finished();
-        }
-        finished_tasks_.clear();
         while (batch_producers_ != nullptr) {
             ProducerState& producer = *batch_producers_;
             batch_producers_ = producer.next_in_batch;
