@@ -49,3 +49,25 @@ TEST_CASE("closing twice is harmless, and a closed database can still be read", 
     require(world.close());
     CHECK(world.read().entity_count() == 1);
 }
+
+TEST_CASE("a database is not closed from inside its own writer", "[recovery]") {
+    World world = open_or_fail({});
+    auto closed = world.execute([&](auto&) { return world.close(); });
+    REQUIRE_FALSE(closed);
+    CHECK(closed.error().code() == ErrorCode::WouldDeadlock);
+    auto tx = world.begin();
+    tx.create(Purse{1});
+    require(tx.commit());
+}
+
+TEST_CASE("waiting for a version does the writer's work where it has no thread of its own", "[recovery]") {
+    ecsdb::Options options;
+    options.own_thread = false;
+    World world = open_or_fail(options);
+    auto tx = world.begin();
+    tx.create(Purse{1});
+    require(tx.post());
+    CHECK(world.version() == 0);
+    require(world.wait_for_version(1));
+    CHECK(world.version() == 1);
+}

@@ -81,7 +81,7 @@ public:
     /// The row's bytes in memory layout (`Table::size`), or null; for a tag, non-null means present. Cost: O(1).
     [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const& noexcept {
         const storage::EntityRecord* const record = root().find_living(entity);
-        return record == nullptr ? nullptr : root().find_row(*record, entity.index(), table);
+        return record == nullptr || table >= schema().tables().size() ? nullptr : root().find_row(*record, entity.index(), table);
     }
     const std::byte* find_row(Entity, TableId) const&& = delete;
 

@@ -38,7 +38,7 @@ public:
     /// Closes in order. In a forked child nothing is joined or written; what the parent owns stays as it is.
     ~Engine() {
         if (pipeline_ != nullptr && pipeline_->fork_guard().in_child()) {
-            static_cast<void>(pipeline_.release()); // NOLINT: its thread exists in the parent only
+            static_cast<void>(pipeline_.release());    // NOLINT: its thread exists in the parent only
             static_cast<void>(constraints_.release()); // NOLINT: the parent's writer may have been in the middle of it
             if (durable_ != nullptr) {
                 durable_->abandon();
@@ -70,7 +70,12 @@ public:
             return Error{ErrorCode::WouldDeadlock, "waiting for a version on the writer's own thread would wait for ever"};
         }
         WakeUp poll; // versions come by the thousand: waiting in small steps costs less than waking every waiter
-        const bool reached = poll.wait(*clock_, timeout_ns, [&] { return store_->published_version() >= version; });
+        const bool reached = poll.wait(*clock_, timeout_ns, [&] {
+            // Where the writer has no thread of its own, whoever waits does its work.
+            while (store_->published_version() < version && pipeline_->step()) {
+            }
+            return store_->published_version() >= version;
+        });
         if (!reached) {
             return Error{ErrorCode::Timeout, "version " + std::to_string(version) + " was not reached in time; the newest is " +
                                                  std::to_string(store_->published_version())};
@@ -105,6 +110,10 @@ public:
         }
         if (pipeline_->fork_guard().in_child()) {
             return transaction::Pipeline::forked();
+        }
+        if (pipeline_->writer().is_this_thread()) {
+            return Error{ErrorCode::WouldDeadlock,
+                         "a database cannot be closed on its writer's own thread, from inside a function transaction"};
         }
         closed_ = true;
         pipeline_->stop();
