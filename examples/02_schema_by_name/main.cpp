@@ -51,7 +51,8 @@ ecsdb::Result<void> run() {
     }
 
     const auto view = tavern.read();
-    std::printf("%llu guest(s), Ada has %u coins\n", static_cast<unsigned long long>(view.count_rows(coins->table)), *view.get(ada, *coins));
+    std::printf("%llu guest(s), Ada has %u coins\n", static_cast<unsigned long long>(view.count_rows(coins->table)),
+                *view.get(ada, *coins));
 
     // A wrong type is told, not reinterpreted.
     if (const auto wrong = ecsdb::find_field<float>(tavern.schema(), "guest", "coins"); !wrong) {

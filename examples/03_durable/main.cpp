@@ -23,8 +23,10 @@ ecsdb::Result<std::uint64_t> open_and_count(std::uint64_t deposit) {
     Bank& bank = *opened;
     const ecsdb::RecoveryReport& report = bank.recovery_report();
     std::printf("opened at version %llu (%s, snapshot %llu, %llu transactions replayed)\n", static_cast<unsigned long long>(report.version),
-                report.created ? "new" : report.clean ? "closed in order" : "recovered", static_cast<unsigned long long>(report.snapshot_version),
-                static_cast<unsigned long long>(report.replayed));
+                report.created ? "new"
+                : report.clean ? "closed in order"
+                               : "recovered",
+                static_cast<unsigned long long>(report.snapshot_version), static_cast<unsigned long long>(report.replayed));
 
     auto tx = bank.begin();
     tx.create(Account{deposit});

@@ -156,7 +156,8 @@ public:
         return finish(open_engine(options, std::nullopt, StoredSchema::AnyWillDo));
     }
 
-    /// Pins the newest version. Wait-free, about 10 ns. The view is false when the handle is a forked child's or memory was refused.
+    /// Pins the newest version. Wait-free, about 15 ns with its release. The view is false when the handle is a forked child's or memory
+    /// was refused.
     [[nodiscard]] View read() const noexcept {
         return engine_->pipeline().fork_guard().in_child() ? View{} : View{engine_->store(), tables_};
     }

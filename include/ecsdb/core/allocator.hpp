@@ -42,14 +42,17 @@ public:
         }
         void* const memory = std::aligned_alloc(stricter, rounded);
 #if defined(__linux__)
-        // One page-table entry per 2 MiB instead of 512: random reads over a large world miss the TLB far less. Only advice: failing is fine.
+        // One page-table entry per 2 MiB instead of 512: random reads over a large world miss the TLB far less. Only advice: failing is
+        // fine.
         if (memory != nullptr && rounded >= huge_page_bytes) {
             static_cast<void>(::madvise(memory, rounded, MADV_HUGEPAGE));
         }
 #endif
         return memory;
     }
-    void deallocate(void* memory, std::size_t, std::size_t) noexcept override { std::free(memory); }
+    void deallocate(void* memory, std::size_t, std::size_t) noexcept override {
+        std::free(memory);
+    }
 
 private:
     static constexpr std::size_t huge_page_bytes = std::size_t{2} << 20U;

@@ -96,7 +96,7 @@ enum class ErrorCode : std::uint16_t {
     return "unknown";
 }
 
-/// Why an operation failed. Small to move (one pointer), so that `Result<T>` costs a success one word.
+/// Why an operation failed. Small to move: one pointer.
 ///
 /// Each layer on the way up adds what it was doing with `in()`, so a message reads from the outside in:
 /// `world.wal: frame 12: checksum differs`.

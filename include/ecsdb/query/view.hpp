@@ -23,7 +23,7 @@ namespace ecsdb {
 ///
 /// Everything a view returns points into immutable pages and stays valid until the view is destroyed or assigned to, even beyond the
 /// database's own end. Readers never wait for the writer, nor it for them. A view may be moved to and released on another thread; one view
-/// may be read by several threads at once. Cost of opening one: about 10 ns.
+/// may be read by several threads at once. Cost of opening and closing one: about 15 ns.
 class View {
 public:
     /// An empty view: false, and not to be read.
