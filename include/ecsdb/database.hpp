@@ -3,20 +3,19 @@
 #pragma once
 
 #include "ecsdb/options.hpp"
+#include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
 #include "ecsdb/recovery/open.hpp"
-#include "ecsdb/transaction/function.hpp"
-#include "ecsdb/transaction/typed.hpp"
+#include "ecsdb/table.hpp"
+#include "ecsdb/writes.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <string>
-#include <string_view>
+#include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
@@ -45,6 +44,20 @@ public:
     /// Ends the database in order: runs what is queued, flushes, closes the files. Done by the destructor too, without a word.
     [[nodiscard]] Result<void> close() noexcept { return engine_->close(); }
 
+    /// Has `fn(std::uint64_t version)` called after every batch that is published from now on, with the newest version there is by then:
+    /// each call names a newer version than the one before, and several batches may share one. Replaces the callback before it; with
+    /// `nullptr` nothing is called any more. When this returns, the callback before it has ended, unless it is that one which calls.
+    ///
+    /// `fn` runs where tickets' callbacks do, and by their rules: see `Ticket::then`. The last version is told before `close` returns.
+    template <typename Fn>
+    void on_commit(Fn&& fn) {
+        if constexpr (std::is_null_pointer_v<std::decay_t<Fn>>) {
+            engine_->pipeline().listen(nullptr);
+        } else {
+            engine_->pipeline().listen(std::make_shared<transaction::CallOnCommit<std::decay_t<Fn>>>(std::forward<Fn>(fn)));
+        }
+    }
+
     /// Sizes and totals. Any thread; each figure by itself is exact at some moment.
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
@@ -57,83 +70,24 @@ public:
 protected:
     explicit AnyDatabase(std::unique_ptr<Engine> engine) noexcept : engine_{std::move(engine)} {}
 
-    /// Runs `fn(storage::WriteBuffer&)` as a function transaction and waits for it.
-    template <typename Fn>
-    auto run_function(Fn& fn, std::uint64_t deadline_ns) noexcept -> typename transaction::FunctionTask<Fn>::Outcome {
-        transaction::Pipeline& pipeline = engine_->pipeline();
-        transaction::ProducerState* const producer = pipeline.this_thread_producer();
-        if (producer == nullptr) {
-            return pipeline.no_producer();
-        }
-        if (pipeline.writer().is_this_thread()) {
-            return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
-        }
-        transaction::FunctionTask<Fn> task{fn, pipeline.clock(), deadline_ns};
-        Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
-        if (!sequence) {
-            return std::move(sequence).error();
-        }
-        if (Result<void> waited = pipeline.wait(*producer, *sequence, no_timeout); !waited) {
-            return std::move(waited).error();
-        }
-        return task.take_outcome();
-    }
-
-    /// Runs a column update and waits until it is visible.
-    Result<void> run_update(const transaction::UpdateTables& tables, transaction::ColumnUpdate::Compute compute, void* context) noexcept {
-        transaction::Pipeline& pipeline = engine_->pipeline();
-        transaction::ProducerState* const producer = pipeline.this_thread_producer();
-        if (producer == nullptr) {
-            return pipeline.no_producer();
-        }
-        if (pipeline.writer().is_this_thread()) {
-            return Error{ErrorCode::WouldDeadlock, "a column update was started from inside a function transaction"};
-        }
-        for (std::size_t i = 0; engine_->constraints() != nullptr && i < tables.written; ++i) {
-            const Table& table = schema().table(tables.ids[i]);
-            if (const Field* const field = constraint::first_constrained_field(schema(), table); field != nullptr) {
-                return Error{ErrorCode::InvalidArgument, "column update: table `" + table.name + "`, field `" + field->name +
-                                                             "` has a constraint, which is checked row by row; use a function transaction"};
-            }
-        }
-        storage::PinnedRoot pinned{pipeline.store()};
-        transaction::UpdateScratch* const scratch = pinned.get() == nullptr ? nullptr : pipeline.take_scratch();
-        if (scratch == nullptr) {
-            return Error{ErrorCode::OutOfMemory, "no memory to begin a column update"};
-        }
-        Result<void> result;
-        {
-            transaction::ColumnUpdate task{std::move(pinned), tables, compute, context, *scratch};
-            if (!task.compute(pipeline.writer().records())) {
-                result = Error{ErrorCode::OutOfMemory, "column update: no memory for the new pages"};
-            } else if (Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
-                       !sequence) {
-                result = std::move(sequence).error();
-            } else {
-                result = pipeline.wait(*producer, *sequence, no_timeout);
-            }
-        }
-        pipeline.give_scratch(scratch);
-        return result;
-    }
-
     std::unique_ptr<Engine> engine_;
 };
 
 /// A database of the component types `Ts`, each bound to the table of its name. `Database<>` opens any schema and speaks table ids, field
-/// handles and bytes.
+/// handles and bytes. How to write is in `Writes`.
 ///
 /// ```cpp
 /// auto db = ecsdb::Database<Position, Velocity>::open({}).value_or(…);
 /// const ecsdb::Entity e = …;
 /// ```
 template <Component... Ts>
-class Database : public AnyDatabase {
+class Database : public AnyDatabase, public Writes<Database<Ts...>, Ts...> {
+    using Base = Writes<Database<Ts...>, Ts...>;
+
 public:
     using View = TypedView<Ts...>;
-    using Transaction = TypedTransaction<Ts...>;
-    using WriteState = TypedWriteState<Ts...>;
-    using TableIds = std::array<TableId, sizeof...(Ts)>;
+    using Producer = ecsdb::Producer<Ts...>;
+    using typename Base::TableIds;
 
     /// Opens (or creates) the database `options` describe. The schema is that of the stored database, or, for a new one, made from `Ts` in
     /// the order given; each type is checked against its table. Errors: `SchemaMismatch` naming table and field, `Locked`, `Corrupt`, `Io`,
@@ -159,73 +113,49 @@ public:
     /// Pins the newest version. Wait-free, about 15 ns with its release. The view is false when the handle is a forked child's or memory
     /// was refused.
     [[nodiscard]] View read() const noexcept {
-        return engine_->pipeline().fork_guard().in_child() ? View{} : View{engine_->store(), tables_};
-    }
-
-    /// Begins a command transaction on this thread.
-    [[nodiscard]] Transaction begin() noexcept {
-        return Transaction{engine_->pipeline(), engine_->pipeline().this_thread_producer(), tables_};
+        return engine_->pipeline().fork_guard().in_child() ? View{} : View{engine_->store(), this->tables_};
     }
 
     /// A copy of one component, from the newest version; nothing where absent.
     template <OneOf<Ts...> T>
     [[nodiscard]] std::optional<T> get(Entity entity) const noexcept {
         const View view = read();
-        const T* const row = view.template get<T>(entity);
+        const T* const row = view ? view.template get<T>(entity) : nullptr;
         return row == nullptr ? std::nullopt : std::optional<T>{*row};
     }
-
-    // Single operations are transactions of their own; each returns a ticket, or waits with `.wait()`.
-
-    template <OneOf<Ts...> T>
-    Ticket insert(Entity entity, const T& component) noexcept {
-        return one(transaction::OperationKind::Insert, entity, table_of<T>(), detail::row_bytes(component));
-    }
-    template <OneOf<Ts...> T>
-    Ticket update(Entity entity, const T& component) noexcept {
-        return one(transaction::OperationKind::Update, entity, table_of<T>(), detail::row_bytes(component));
-    }
-    template <OneOf<Ts...> T>
-    Ticket set(Entity entity, const T& component) noexcept {
-        return one(transaction::OperationKind::Set, entity, table_of<T>(), detail::row_bytes(component));
-    }
-    template <OneOf<Ts...> T>
-    Ticket remove(Entity entity) noexcept {
-        return one(transaction::OperationKind::Remove, entity, table_of<T>(), {});
-    }
-    Ticket destroy(Entity entity) noexcept { return one(transaction::OperationKind::Destroy, entity, 0, {}); }
-
-    /// Computes whole columns anew: `fn(A&, const B&, …)` for every entity that has all of them. Types without `const` are written.
-    ///
-    /// `fn` sees one row, has no other effects, and may run more than once per row, also on the writer's thread. Isolated and atomic like
-    /// any transaction. Returns once visible. Cost: one pass over the columns and one copy of those written; the caller's thread does the
-    /// work. All components must be kept in tables (`Storage::Table`), and those written must have no field with a constraint (bounds,
-    /// enums, text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
-    template <typename A, typename... More, typename Fn>
-    requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
-    noexcept {
-        if constexpr (std::is_function_v<std::remove_reference_t<Fn>>) {
-            auto* pointer = &fn; // no void* can hold a function's own address
-            return update_columns<A, More...>(pointer, std::index_sequence_for<A, More...>{});
-        } else {
-            return update_columns<A, More...>(fn, std::index_sequence_for<A, More...>{});
+    /// A copy of one field, from the newest version; nothing where the row, or the value of a nullable field, is absent.
+    template <typename T>
+    [[nodiscard]] std::optional<T> get(Entity entity, FieldHandle<T> field) const noexcept {
+        const View view = read();
+        const std::byte* const row = view ? view.find_row(entity, field.table) : nullptr;
+        if (row == nullptr) {
+            return std::nullopt;
         }
+        const Field& description = schema().table(field.table).fields[field.field];
+        const bool absent = description.has_presence_byte() && row[description.presence_offset] == std::byte{};
+        return absent ? std::nullopt : std::optional<T>{field.in(row)};
+    }
+    /// A copy of a row's bytes, from the newest version; nothing where absent.
+    [[nodiscard]] std::optional<std::vector<std::byte>> get_row(Entity entity, TableId table) const {
+        const View view = read();
+        const std::byte* const row = view ? view.find_row(entity, table) : nullptr;
+        return row == nullptr ? std::nullopt : std::optional{std::vector<std::byte>(row, row + schema().table(table).size)};
     }
 
-    /// Runs `fn(WriteState&)` on the writer as one transaction and returns what it returned (as a `Result`). An error it returns, or an
-    /// exception it throws, rolls everything back. `fn` must not wait for anything. `deadline_ns`: a monotonic time by which it must have
-    /// ended.
-    template <typename Fn>
-    auto execute(Fn&& fn, std::uint64_t deadline_ns = 0) noexcept {
-        auto on_writer = [&](storage::WriteBuffer& buffer) {
-            WriteState state{engine_->pipeline(), buffer, tables_};
-            return fn(state);
-        };
-        return run_function(on_writer, deadline_ns);
+    /// The table of one component as a thing of its own.
+    template <OneOf<Ts...> T>
+    [[nodiscard]] TableOf<T, Database> table() noexcept {
+        return TableOf<T, Database>{*this};
     }
+
+    /// A sequence of transactions that belongs to a job instead of a thread.
+    [[nodiscard]] Producer producer() noexcept { return Producer{*engine_, this->tables_}; }
+
+    /// For `Writes`: the calling thread's own sequence. Cost: one comparison after the first call.
+    [[nodiscard]] WriteSequence sequence() noexcept { return {engine_.get(), engine_->pipeline().this_thread_producer()}; }
 
 private:
-    Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, tables_{tables} {}
+    Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
 
     static Result<Database> open(const Options& options, Schema schema, StoredSchema stored) {
         return finish(open_engine(options, std::move(schema), stored));
@@ -253,101 +183,6 @@ private:
         tables[next++] = *table;
         return true;
     }
-
-    template <typename T>
-    [[nodiscard]] TableId table_of() const noexcept {
-        return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
-    }
-
-    Ticket one(transaction::OperationKind kind, Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        transaction::Pipeline& pipeline = engine_->pipeline();
-        transaction::ProducerState* const producer = pipeline.this_thread_producer();
-        if (producer == nullptr) [[unlikely]] {
-            return Ticket{pipeline.no_producer()};
-        }
-        Result<std::uint64_t> sequence =
-            pipeline.submit_one(*producer, kind, entity, table, row.data(), static_cast<std::uint32_t>(row.size()),
-                                pipeline.options().submit_timeout_ns, transaction::CommandHeader::wants_error);
-        if (!sequence) [[unlikely]] {
-            return Ticket{std::move(sequence).error()};
-        }
-        return Ticket{pipeline, *producer, *sequence};
-    }
-
-    /// Written columns first, then those only read, whatever the order of the types.
-    template <typename... As, typename Fn, std::size_t... I>
-    Result<void> update_columns(Fn& fn, std::index_sequence<I...>) noexcept {
-        constexpr std::size_t written = (std::size_t{is_written<As>} + ...);
-        static_assert(written > 0, "update: at least one component with fields must be named without const");
-        static_assert(written <= transaction::max_written_tables && sizeof...(As) <= storage::max_query_tables);
-        static constexpr std::array<std::size_t, sizeof...(As)> places = places_of<As...>();
-        transaction::UpdateTables tables;
-        tables.written = written;
-        tables.count = sizeof...(As);
-        ((tables.ids[places[I]] = table_of<As>()), ...);
-        if (storage::any_sparse(schema(), tables.all())) {
-            return Error{ErrorCode::InvalidArgument, "column update: a sparse component has no column; use a function transaction"};
-        }
-        const auto compute = [](void* context, const std::byte* const* in, std::byte* const* out, std::uint32_t rows) {
-            compute_rows<As...>(*static_cast<Fn*>(context), rows, row_source<As>(in, out, places[I])...);
-        };
-        return run_update(tables, compute, const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
-    }
-
-    /// A tag has nothing to write.
-    template <typename A>
-    static constexpr bool is_written = !std::is_const_v<A> && !std::is_empty_v<A>;
-
-    template <typename... As>
-    static constexpr std::array<std::size_t, sizeof...(As)> places_of() {
-        constexpr std::array<bool, sizeof...(As)> read_only{!is_written<As>...};
-        std::array<std::size_t, sizeof...(As)> places{};
-        std::size_t next = 0;
-        for (const bool pass : {false, true}) {
-            for (std::size_t i = 0; i < read_only.size(); ++i) {
-                if (read_only[i] == pass) {
-                    places[i] = next++;
-                }
-            }
-        }
-        return places;
-    }
-
-    /// Where one argument of the function comes from, and goes to if it is written.
-    template <typename A>
-    struct RowSource {
-        const std::remove_const_t<A>* __restrict in;
-        std::remove_const_t<A>* __restrict out;
-    };
-    template <typename A>
-    static RowSource<A> row_source(const std::byte* const* in, std::byte* const* out, std::size_t place) noexcept {
-        using T = std::remove_const_t<A>;
-        if constexpr (!is_written<A>) {
-            return {reinterpret_cast<const T*>(in[place]), nullptr};
-        } else {
-            return {reinterpret_cast<const T*>(in[place]), reinterpret_cast<T*>(out[place])};
-        }
-    }
-    template <typename... As, typename Fn>
-    static void compute_rows(Fn& fn, std::uint32_t rows, RowSource<As>... sources) {
-        for (std::uint32_t i = 0; i < rows; ++i) {
-            compute_row<As...>(fn, i, sources...);
-        }
-    }
-    template <typename... As, typename Fn>
-    static ECSDB_ALWAYS_INLINE void compute_row(Fn& fn, std::uint32_t i, RowSource<As>... sources) {
-        std::tuple<std::remove_const_t<As>...> row{sources.in[i]...};
-        std::apply([&](auto&... values) { fn(static_cast<As&>(values)...); }, row);
-        std::apply([&](auto&... values) { (store<As>(sources, i, values), ...); }, row);
-    }
-    template <typename A>
-    static ECSDB_ALWAYS_INLINE void store(RowSource<A> source, std::uint32_t i, const std::remove_const_t<A>& value) {
-        if constexpr (is_written<A>) {
-            source.out[i] = value;
-        }
-    }
-
-    TableIds tables_;
 };
 
 } // namespace ecsdb

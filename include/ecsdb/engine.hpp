@@ -10,3 +10,4 @@
 #include "ecsdb/database.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/schema/component.hpp"
+#include "ecsdb/transaction/await.hpp"

@@ -319,11 +319,11 @@ private:
 } // namespace
 
 TEST_CASE("what others veto or discard was never known", "[constraint]") {
+    Saboteur saboteur; // outlives the writer
     Scene scene{R"(
 [tables.name]
 fields = [ { name = "text", type = "string[8]", constraint = "unique" } ]
 )"};
-    Saboteur saboteur;
     scene.db().engine().pipeline().writer().join(saboteur);
     const Entity first = scene.add(scene.row("name", "text", "ada"));
     for (bool Saboteur::*const way : {&Saboteur::vetoes, &Saboteur::discards}) {

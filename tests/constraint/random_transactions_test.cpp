@@ -406,8 +406,8 @@ private:
     }
 
     std::mt19937_64 random_;
+    Saboteur saboteur_; // outlives the writer
     Scene scene_{world};
-    Saboteur saboteur_;
     State state_;
 };
 

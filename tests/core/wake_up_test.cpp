@@ -80,4 +80,28 @@ TEST_CASE("a wake-up for nobody in particular makes sleepers look again", "[core
     CHECK(ready);
 }
 
+TEST_CASE("a sleeper does not sleep over work, and is woken by the bell", "[core][wake_up][threads]") {
+    Doorbell bell;
+    bell.sleep(no_timeout, [] { return true; });
+    bell.sleep(1'000'000, [] { return false; }); // nobody rings: the time is up
+    std::atomic<int> work{0};
+    std::atomic<int> done{0};
+    constexpr int all = 20'000;
+    std::jthread sleeper{[&] {
+        while (done < all) {
+            bell.sleep(no_timeout, [&] { return work > done; }); // a lost ring would sleep for ever
+            done = work.load();
+        }
+    }};
+    for (int i = 0; i < all; ++i) {
+        ++work;
+        bell.ring();
+        if (i % 64 == 0) {
+            std::this_thread::yield();
+        }
+    }
+    sleeper.join();
+    CHECK(done == all);
+}
+
 } // namespace ecsdb

@@ -191,7 +191,7 @@ TEST_CASE("another thread's stock comes from the pool and goes back to it", "[st
         return cache.take();
     }();
     const std::size_t before = pool.used_bytes();
-    pool.adopt(foreign);
+    pool.adopt(foreign->bytes);
     CHECK(pool.used_bytes() == before + foreign->bytes);
     pool.give(foreign);
     CHECK(pool.used_bytes() == before);
@@ -250,7 +250,7 @@ TEST_CASE("nodes pass between the writer and other threads without being seen tw
     while (running != 0) {
         for (auto& gift : handed) {
             if (Node* const node = gift.exchange(nullptr); node != nullptr) {
-                pool.adopt(node);
+                pool.adopt(node->bytes);
                 pool.give(node);
             }
         }
@@ -269,6 +269,62 @@ TEST_CASE("nodes pass between the writer and other threads without being seen tw
     }
     CHECK(wrong == 0);
     CHECK(pool.used_bytes() == 0);
+}
+
+TEST_CASE("nodes given back together are taken by one run in the order they were put in", "[storage]") {
+    CountingAllocator allocator;
+    PagePool pool{allocator, blocks_of(4096, 65536)};
+    std::vector<Node*> nodes;
+    for (int i = 0; i < 128; ++i) {
+        nodes.push_back(pool.take(640));
+    }
+    for (std::size_t first : {std::size_t{64}, std::size_t{0}}) { // the last given is taken first
+        storage::Magazine* const magazine = pool.take_magazine();
+        REQUIRE(magazine != nullptr);
+        magazine->node_bytes = nodes[0]->bytes;
+        for (std::size_t i = 0; i < 64; ++i) {
+            magazine->put(nodes[first + i]);
+        }
+        pool.give_all(*magazine);
+    }
+    CHECK(pool.used_bytes() == 0);
+    PagePool::Cache cache{pool, 640};
+    cache.begin_run();
+    std::vector<Node*> taken;
+    for (int i = 0; i < 10; ++i) {
+        taken.push_back(cache.take());
+    }
+    CHECK(std::equal(taken.begin(), taken.end(), nodes.begin()));
+    cache.begin_run(); // what is left of the first magazine is set aside
+    taken.clear();
+    for (int i = 0; i < 64; ++i) {
+        taken.push_back(cache.take());
+    }
+    CHECK(std::equal(taken.begin(), taken.end(), nodes.begin() + 64));
+    CHECK(cache.take() == nodes[10]);     // now it serves
+    pool.give_all(*pool.take_magazine()); // an empty one is nothing to give
+    CHECK(pool.used_bytes() == 0);
+}
+
+TEST_CASE("two threads that fill pages at once share what is free instead of taking new memory", "[storage]") {
+    SystemAllocator allocator;
+    PagePool pool{allocator, blocks_of(65536, 65536)};
+    const auto fill_pages = [&] {
+        PagePool::Cache cache{pool, 1600};
+        std::vector<Node*> nodes;
+        for (int i = 0; i < 1000; ++i) {
+            nodes.push_back(cache.take());
+        }
+        for (Node* const node : nodes) {
+            cache.give(node);
+        }
+    };
+    for (int round = 0; round < 50; ++round) {
+        std::thread other{fill_pages};
+        fill_pages();
+        other.join();
+    }
+    CHECK(pool.allocated_bytes() < 4 * 1000 * 1600);
 }
 
 } // namespace ecsdb::test

@@ -8,6 +8,7 @@
 namespace ecsdb::test {
 namespace {
 
+using storage::Magazine;
 using storage::Node;
 using storage::PagePool;
 using storage::Reclaimer;
@@ -42,6 +43,18 @@ struct Retired {
         node->born = born;
         reclaimer.retire(node, retired);
         return node;
+    }
+    /// The same for nodes that go together, one for each stamp of birth.
+    void retire_together(const std::vector<Stamp>& born, Stamp retired) {
+        Magazine* const magazine = pool.take_magazine();
+        magazine->oldest_born = *std::min_element(born.begin(), born.end());
+        for (const Stamp stamp : born) {
+            Node* const node = pool.take(1024);
+            node->born = stamp;
+            magazine->node_bytes = node->bytes;
+            magazine->put(node);
+        }
+        reclaimer.retire_all(*magazine, retired);
     }
     /// Nodes not yet free, whatever buckets cost.
     [[nodiscard]] std::size_t held() const { return reclaimer.retired_bytes() / 1024; }
@@ -228,6 +241,37 @@ TEST_CASE("random pins and retirements: a node goes exactly when its last reader
                     lives.end());
         REQUIRE(world.held() == lives.size());
     }
+}
+
+TEST_CASE("nodes retired together are needed one by one", "[storage]") {
+    for (Stamp pin = 0; pin < 9; ++pin) {
+        CAPTURE(pin);
+        Retired world;
+        world.retire_together({2, 4, 5}, 6);
+        world.pins.stamps = {pin};
+        world.reclaimer.collect(world.pins, 5);
+        CHECK(world.held() == 3); // not published yet
+        world.reclaimer.collect(world.pins, 6);
+        const std::size_t needed = pin >= 6 ? 0 : (pin >= 2) + (pin >= 4) + (pin >= 5);
+        CHECK(world.held() == needed);
+        world.pins.stamps.clear();
+        world.reclaimer.collect(world.pins, 9);
+        CHECK(world.held() == 0);
+        CHECK_FALSE(world.reclaimer.holds_anything());
+    }
+}
+
+TEST_CASE("nodes retired together stay in use when the version that retired them is discarded", "[storage]") {
+    Retired world;
+    world.retire_together({1, 2}, 4);
+    world.retire_together({1, 3}, 6);
+    const std::size_t used = world.pool.used_bytes();
+    world.reclaimer.unretire_since(5);
+    CHECK(world.held() == 2);
+    world.reclaimer.collect(world.pins, 9);
+    CHECK(world.held() == 0);
+    CHECK(world.pool.used_bytes() == used - 2 * 1024);
+    CHECK_FALSE(world.reclaimer.holds_anything());
 }
 
 } // namespace ecsdb::test

@@ -3,6 +3,7 @@
 #include "support/storage_fixture.hpp"
 
 #include <cstring>
+#include <vector>
 
 namespace ecsdb::test {
 namespace {
@@ -129,6 +130,56 @@ TEST_CASE("a replaced node comes back when the transaction fails, and goes when 
         bench.workspace.keep();
         CHECK(place == nullptr);
         CHECK(bench.pool.used_bytes() == (published ? used : used - old->bytes));
+    }
+}
+
+TEST_CASE("pages replaced together come back when the transaction fails, and go together when it stands", "[storage]") {
+    Bench bench;
+    constexpr std::size_t count = 100; // more than a magazine
+    std::vector<Node*> places(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        // Every tenth is of this batch: no reader can have it.
+        bench.workspace.set_stamp(i % 10 == 0 ? 7 : 1 + i % 3);
+        places[i] = bench.workspace.allocate(640);
+    }
+    bench.workspace.set_stamp(7);
+    const std::vector<Node*> old = places;
+    const std::size_t used = bench.pool.used_bytes();
+    std::vector<Node*> fresh(count);
+    {
+        PagePool::Cache cache{bench.pool, 640};
+        for (Node*& node : fresh) {
+            node = cache.take();
+        }
+    }
+    SECTION("refused memory changes nothing") {
+        bench.allocator.refuse_from = bench.allocator.calls;
+        CHECK_FALSE(bench.workspace.replace_pages(places, fresh));
+        CHECK(places == old);
+        CHECK(bench.pool.used_bytes() == used);
+        bench.allocator.refuse_from = CountingAllocator::never;
+        PagePool::Cache cache{bench.pool, 640};
+        for (Node* const node : fresh) {
+            cache.give(node);
+        }
+    }
+    SECTION("undone") {
+        REQUIRE(bench.workspace.replace_pages(places, fresh));
+        CHECK(places == fresh);
+        bench.workspace.undo_all();
+        CHECK(places == old);
+        CHECK(bench.pool.used_bytes() == used);
+        CHECK_FALSE(bench.reclaimer.holds_anything());
+    }
+    SECTION("kept") {
+        REQUIRE(bench.workspace.replace_pages(places, fresh));
+        bench.workspace.keep();
+        CHECK(places == fresh);
+        CHECK(bench.workspace.owns(fresh[0]));
+        CHECK(bench.reclaimer.retired_bytes() == 90 * std::size_t{old[0]->bytes});
+        CHECK(bench.pool.used_bytes() == (count + 90) * std::size_t{old[0]->bytes});
+        bench.workspace.undo_all(); // nothing is left to undo
+        CHECK(places == fresh);
     }
 }
 

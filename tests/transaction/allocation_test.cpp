@@ -77,6 +77,13 @@ struct Usage {
 /// A database that is warmed up, and what a kind of work takes afterwards.
 class Scene {
 public:
+    class Quiet final : public transaction::Participant {
+    public:
+        [[nodiscard]] bool wants_changes() const noexcept override { return true; }
+        void accepted(const transaction::Accepted& transaction) noexcept override { bytes += transaction.delta.size(); }
+        std::size_t bytes = 0;
+    };
+
     explicit Scene(bool records, bool own_thread) {
         Options options;
         options.allocator = &allocator_;
@@ -111,21 +118,16 @@ public:
         CHECK(after.heap == before.heap);
     }
 
-    std::unique_ptr<World8> db;
-    std::vector<Entity> entities;
-
 private:
-    class Quiet final : public transaction::Participant {
-    public:
-        [[nodiscard]] bool wants_changes() const noexcept override { return true; }
-        void accepted(const transaction::Accepted& transaction) noexcept override { bytes += transaction.delta.size(); }
-        std::size_t bytes = 0;
-    };
-
     Usage usage() { return {allocator_.calls.load(), news.load(), ECSDB_TEST_OWN_NEW != 0 ? ::mallinfo2().uordblks : 0}; }
 
+    // Both outlive the database.
     CallCounter allocator_;
     Quiet quiet_;
+
+public:
+    std::unique_ptr<World8> db;
+    std::vector<Entity> entities;
 };
 
 } // namespace

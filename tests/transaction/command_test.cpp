@@ -74,4 +74,32 @@ TEST_CASE("a cleared buffer is empty and keeps its memory", "[transaction]") {
     }
 }
 
+TEST_CASE("an operation is copied to another buffer and entity, and zeros need no source", "[transaction]") {
+    CountingAllocator allocator;
+    CommandBuffer from{allocator};
+    CommandBuffer to{allocator};
+    const std::vector<std::byte> row(13, std::byte{7});
+    REQUIRE(from.append(OperationKind::Set, Entity{1, 1, 0}, 5, row.data(), 13));
+    REQUIRE(from.append_part(Entity{1, 1, 0}, 5, 4, nullptr, 9));
+    REQUIRE(to.reserve(2, 13));
+    allocator.refuse_from = allocator.calls; // there is room already
+    OperationRange operations{from.bytes()};
+    REQUIRE(to.append_copy(operations.current(), Entity{2, 3, 0}));
+    operations.advance();
+    REQUIRE(to.append_copy(operations.current(), Entity{2, 3, 0}));
+    CHECK(to.operation_count() == 2);
+    CHECK(to.bytes().size() == from.bytes().size());
+    OperationRange copies{to.bytes()};
+    CHECK(copies.current().entity == Entity{2, 3, 0});
+    CHECK(copies.current().kind == OperationKind::Set);
+    CHECK(copies.current().table == 5);
+    CHECK(std::memcmp(copies.current().payload(), row.data(), 13) == 0);
+    copies.advance();
+    const std::vector<std::byte> zeros(9);
+    CHECK(copies.current().bytes == 13);
+    CHECK(std::memcmp(copies.current().payload() + 4, zeros.data(), 9) == 0);
+    CHECK_FALSE(to.reserve(10'000, 13));
+    CHECK(to.operation_count() == 2);
+}
+
 } // namespace ecsdb::test

@@ -2,46 +2,16 @@
 
 #include "transaction/transaction_fixture.hpp"
 
+#include <array>
 #include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <thread>
 #include <utility>
 #include <vector>
 
 namespace ecsdb::test {
-namespace {
-
-/// Holds the writer inside a function until released.
-class Gate {
-public:
-    explicit Gate(World8& db)
-        : thread_{[this, &db] {
-              const Result<void> held = db.execute([this](auto&) {
-                  entered_.test_and_set();
-                  entered_.notify_all();
-                  open_.wait(false);
-              });
-              failed_ = !held;
-          }} {
-        entered_.wait(false);
-    }
-    ~Gate() { open(); }
-    void open() {
-        open_.test_and_set();
-        open_.notify_all();
-        if (thread_.joinable()) {
-            thread_.join();
-            CHECK_FALSE(failed_);
-        }
-    }
-
-private:
-    std::atomic_flag entered_;
-    std::atomic_flag open_;
-    bool failed_ = false;
-    std::jthread thread_;
-};
-
-} // namespace
 
 TEST_CASE("a wait that times out leaves the outcome open", "[transaction][ticket]") {
     World8 db = open_db();
@@ -191,6 +161,207 @@ TEST_CASE("any thread may wait for a ticket", "[transaction][ticket][threads]") 
         failed += code_of(bad.wait()) != ErrorCode::AlreadyExists;
     }
     CHECK(failed == 0);
+}
+
+TEST_CASE("a callback gets what a waiter would get, off the caller's and the writer's thread", "[transaction][ticket][then][threads]") {
+    World8 db = open_db();
+    const Result<Entity> entity = db.execute([](auto& state) { return state.create(Account{0}); });
+    REQUIRE(entity);
+    struct Told {
+        ErrorCode code = ErrorCode::Gap;
+        std::thread::id thread;
+        ErrorCode waiting = ErrorCode::Gap;
+        std::int64_t balance = 0;
+    };
+    std::array<Told, 4> told;
+    std::atomic<std::size_t> count{0};
+    const auto tell = [&](std::size_t i) {
+        return [&, i](Result<void> outcome) {
+            told[i] = {code_of(outcome), std::this_thread::get_id(), code_of(db.update(*entity, Account{std::int64_t(i) + 10}).wait()),
+                       db.get<Account>(*entity)->balance};
+            ++count;
+            count.notify_all();
+        };
+    };
+    const auto wait_for = [&](std::size_t wanted) {
+        for (std::size_t seen = count; seen < wanted; seen = count) {
+            count.wait(seen);
+        }
+    };
+    auto refused = db.begin();
+    refused.insert_row(*entity, 99, {});
+    refused.submit().then(tell(0)); // never queued
+    wait_for(1);
+    Ticket done = db.update(*entity, Account{1});
+    REQUIRE(done.wait());
+    std::move(done).then(tell(1)); // known already
+    wait_for(2);
+    {
+        Gate gate{db};
+        db.insert(*entity, Account{}).then(tell(2));  // fails, later
+        db.update(*entity, Account{3}).then(tell(3)); // succeeds, later
+        CHECK(count == 2);
+    }
+    wait_for(4);
+    CHECK(told[0].code == ErrorCode::InvalidArgument);
+    CHECK(told[1].code == success);
+    CHECK(told[2].code == ErrorCode::AlreadyExists);
+    CHECK(told[3].code == success);
+    for (std::size_t i = 0; i < told.size(); ++i) {
+        CHECK(told[i].thread == told[0].thread);
+        CHECK(told[i].thread != std::this_thread::get_id());
+        CHECK(told[i].waiting == success); // a callback may wait: it is not on the writer
+        CHECK(told[i].balance == std::int64_t(i) + 10);
+    }
+}
+
+TEST_CASE("without threads of its own a database calls back in steps and waits, never inside a transaction",
+          "[transaction][ticket][then]") {
+    World8 db = open_db(stepped());
+    std::vector<int> told;
+    const auto tell = [&](int number) { return [&, number](Result<void> outcome) { told.push_back(outcome ? number : -number); }; };
+    db.destroy({}).then(tell(1));
+    db.set(Entity{5, 1, 0}, Account{}).then(tell(2));
+    CHECK(told.empty());
+    CHECK(db.step());
+    CHECK(told == std::vector{1, -2});
+    CHECK_FALSE(db.step());
+
+    Ticket late = db.destroy({});
+    REQUIRE(late.wait());
+    std::move(late).then(tell(3));
+    CHECK(told.size() == 2);
+    CHECK(db.step());
+    CHECK(told.back() == 3);
+
+    // Inside a function the writer is busy: what it makes known is told after it.
+    bool inside_told = true;
+    db.destroy({}).then(tell(4));
+    REQUIRE(db.execute([&](auto&) {
+        Ticket refused = db.insert(Entity{}, Wide{});
+        std::move(refused).then(tell(5));
+        CHECK_FALSE(db.step());
+        inside_told = told.size() != 3;
+    }));
+    CHECK_FALSE(inside_told);
+    step_all(db);
+    CHECK(told == std::vector{1, -2, 3, 4, -5});
+
+    // A callback that steps or waits holds the next one up until it has returned.
+    db.destroy({}).then([&](const Result<void>&) {
+        db.destroy({}).then(tell(7));
+        CHECK(db.destroy({}).wait());
+        told.push_back(6);
+    });
+    step_all(db);
+    CHECK(told == std::vector{1, -2, 3, 4, -5, 6, 7});
+}
+
+TEST_CASE("callbacks of one thread's transactions come in their order, whatever the order of asking", "[transaction][ticket][then]") {
+    World8 db = open_db(stepped());
+    std::vector<std::size_t> told;
+    std::vector<Ticket> tickets;
+    for (std::size_t i = 0; i < 6; ++i) {
+        tickets.push_back(db.destroy({}));
+    }
+    for (const std::size_t i : {3U, 1U, 5U, 0U, 4U, 2U}) {
+        std::move(tickets[i]).then([&told, i](const Result<void>&) { told.push_back(i); });
+    }
+    step_all(db);
+    CHECK(told == std::vector<std::size_t>{0, 1, 2, 3, 4, 5});
+}
+
+TEST_CASE("an executor is given a task that it may copy, keep, and run where it likes", "[transaction][ticket][then][threads]") {
+    World8 db = open_db();
+    std::vector<std::function<void()>> queue; // copyable tasks: what job systems keep
+    std::mutex mutex;
+    std::atomic<int> queued{0};
+    const auto executor = [&](std::function<void()> task) {
+        const std::lock_guard lock{mutex};
+        queue.push_back(std::move(task));
+        ++queued;
+        queued.notify_all();
+    };
+    std::vector<ErrorCode> told;
+    std::thread::id thread;
+    auto movable_only = std::make_unique<int>(7);
+    db.destroy({}).then(executor, [&, number = std::move(movable_only)](Result<void> outcome) {
+        CHECK(*number == 7);
+        thread = std::this_thread::get_id();
+        told.push_back(code_of(outcome));
+    });
+    db.set(Entity{5, 1, 0}, Account{}).then(executor, [&](Result<void> outcome) { told.push_back(code_of(outcome)); });
+    db.destroy({}).then(executor, [&](Result<void>) { told.push_back(ErrorCode::Gap); });
+    for (int seen = queued; seen < 3; seen = queued) {
+        queued.wait(seen);
+    }
+    CHECK(told.empty());
+    const std::lock_guard lock{mutex};
+    queue.pop_back(); // dropped: nobody is told
+    for (const auto& task : queue) {
+        task();
+    }
+    CHECK(told == std::vector{success, ErrorCode::NotFound});
+    CHECK(thread == std::this_thread::get_id());
+}
+
+TEST_CASE("a transaction that found no room is kept, to be submitted again as it is", "[transaction][ticket]") {
+    Options options = stepped();
+    options.queue_transactions = 2;
+    options.submit_timeout_ns = 0;
+    World8 db = open_db(options);
+    const Result<Entity> entity = db.execute([](auto& state) { return state.create(Account{0}); });
+    REQUIRE(entity);
+    const bool large = GENERATE(false, true); // in the ring, and by reference
+    CAPTURE(large);
+    std::vector<Ticket> ahead;
+    ahead.push_back(db.update(*entity, Account{1}));
+    ahead.push_back(db.update(*entity, Account{2}));
+    auto tx = db.begin();
+    const Entity created = tx.create(Account{3});
+    for (int i = 0; i < (large ? 500 : 3); ++i) {
+        tx.update(*entity, Account{i});
+    }
+    const auto refused = [&](Ticket ticket) {
+        CHECK_FALSE(ticket.is_submitted());
+        CHECK(code_of(ticket.wait()) == ErrorCode::QueueFull);
+        CHECK_FALSE(tx.is_spent());
+    };
+    refused(tx.try_submit());
+    refused(tx.try_submit());
+    CHECK(code_of(tx.post()) == ErrorCode::QueueFull);
+    CHECK_FALSE(tx.is_spent());
+    std::jthread{[&] { // its own room is used up, too: `submit` gives up after its time
+        ahead.push_back(db.destroy({}));
+    }}
+        .join();
+    {
+        // On the writer nobody can make room meanwhile: waiting for it is given up at once.
+        REQUIRE(db.step());
+        ahead.push_back(db.update(*entity, Account{1}));
+        ahead.push_back(db.update(*entity, Account{2}));
+    }
+    tx.update(*entity, Account{1000}); // it may go on being built
+    step_all(db);
+    Ticket queued = tx.try_submit();
+    CHECK(queued.is_submitted());
+    CHECK(tx.is_spent());
+    CHECK(queued.wait());
+    CHECK(db.get<Account>(created)->balance == 3);
+    CHECK(db.get<Account>(*entity)->balance == 1000);
+    for (Ticket& ticket : ahead) {
+        CHECK(ticket.wait());
+    }
+}
+
+TEST_CASE("a transaction that a closed database refused is dropped without a trace", "[transaction][ticket]") {
+    World8 db = open_db();
+    auto tx = db.begin();
+    const Entity entity = tx.create(Account{1});
+    REQUIRE(db.close());
+    CHECK(code_of(tx.commit()) == ErrorCode::Closed);
+    CHECK_FALSE(tx.is_spent());
+    CHECK_FALSE(db.read().is_alive(entity));
 }
 
 } // namespace ecsdb::test

@@ -1,14 +1,16 @@
 /// @file
-/// What tests of the commit path build with: components of every kind, a database that is stepped by hand, and a participant that keeps
-/// every delta.
+/// What tests of the commit path build with: components of every kind, a database that is stepped by hand, a gate that holds
+/// the writer, and a participant that keeps every delta.
 #pragma once
 
 #include "ecsdb/database.hpp"
 #include "support/catch.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -97,6 +99,37 @@ inline void step_all(AnyDatabase& db) {
     while (db.step()) {
     }
 }
+
+/// Holds the writer inside a function until released.
+class Gate {
+public:
+    explicit Gate(World8& db)
+        : thread_{[this, &db] {
+              const Result<void> held = db.execute([this](auto&) {
+                  entered_.test_and_set();
+                  entered_.notify_all();
+                  open_.wait(false);
+              });
+              failed_ = !held;
+          }} {
+        entered_.wait(false);
+    }
+    ~Gate() { open(); }
+    void open() {
+        open_.test_and_set();
+        open_.notify_all();
+        if (thread_.joinable()) {
+            thread_.join();
+            CHECK_FALSE(failed_);
+        }
+    }
+
+private:
+    std::atomic_flag entered_;
+    std::atomic_flag open_;
+    bool failed_ = false;
+    std::jthread thread_;
+};
 
 /// Every living entity with its count of changes, as one number.
 [[nodiscard]] inline std::uint64_t hash_of_counts(const storage::Root& root, const storage::EntityVersions& versions) {

@@ -3,7 +3,9 @@
 #include "transaction/transaction_fixture.hpp"
 
 #include <array>
+#include <span>
 #include <type_traits>
+#include <vector>
 
 namespace ecsdb::test {
 namespace {
@@ -96,6 +98,51 @@ TEST_CASE("many entities take their columns in whatever order they are named", "
         CHECK(view.get<Position>(entity)->x == float(i + 1));
         CHECK(view.has<Visible>(entity));
     }
+}
+
+TEST_CASE("spans of different sizes spoil the whole list", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    auto tx = db.begin();
+    const std::vector<Entity> entities = tx.create_many(3, Account{1});
+    const std::vector<Position> two(2);
+    tx.insert_many<Position>(entities, two);
+    CHECK(code_of(tx.commit()) == ErrorCode::InvalidArgument);
+    CHECK(db.read().entity_count() == 0);
+}
+
+TEST_CASE("many entities are created alike, then written, removed and destroyed with spans", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    auto tx = db.begin();
+    std::vector<Entity> entities = tx.create_many(1000, Position{1, 2, 3}, Visible{}, Target{7});
+    std::vector<Account> accounts;
+    std::vector<Position> positions;
+    for (std::size_t i = 0; i < entities.size(); ++i) {
+        accounts.push_back({static_cast<std::int64_t>(i)});
+        positions.push_back({static_cast<float>(i), 0, 0});
+    }
+    const std::vector<Burning> burning(10);
+    tx.insert_many<Account>(entities, accounts)
+        .update_many(std::span<const Entity>{entities}.first(500), std::span<const Position>{positions}.first(500))
+        .set_many<Burning>(std::span{entities}.first(10), burning)
+        .remove_many<Visible>(std::span{entities}.first(1))
+        .destroy_many(std::span{entities}.last(200));
+    REQUIRE(tx.commit());
+    CHECK(db.version() == 1);
+    const auto view = db.read();
+    CHECK(view.entity_count() == 800);
+    CHECK(view.count<Visible>() == 799);
+    CHECK(view.count<Target>() == 800);
+    CHECK(view.count<Burning>() == 10);
+    for (std::size_t i = 0; i < 800; ++i) {
+        REQUIRE(view.get<Account>(entities[i])->balance == static_cast<std::int64_t>(i));
+        REQUIRE(*view.get<Position>(entities[i]) == (i < 500 ? positions[i] : Position{1, 2, 3}));
+    }
+    std::array<Entity, 3> few{};
+    auto more = db.begin();
+    more.create_many(few, Level{3});
+    REQUIRE(more.commit());
+    CHECK(db.get<Level>(few[2])->number == 3);
+    CHECK(db.read().entity_count() == 803);
 }
 
 } // namespace ecsdb::test

@@ -61,7 +61,7 @@ private:
                 return no_memory();
             }
         }
-        std::sort(added_.view().begin(), added_.view().end());
+        std::sort(added_.begin(), added_.end());
         // The list grows at its end by what is taken along, and may move meanwhile.
         for (std::size_t i = 0; i < changes.list().size(); ++i) {
             const Change change = changes.list()[i];
@@ -100,9 +100,8 @@ private:
     [[nodiscard]] bool release_children(storage::WriteBuffer& state, const Change& change) noexcept {
         for (const TableId child : rules_.table(change.table).children) {
             const storage::Root& root = state.root();
-            const auto added = added_.view();
             if (row_of(root, change.index, child) != nullptr && row_of(root, change.index, change.table) == nullptr &&
-                !std::binary_search(added.begin(), added.end(), name_of_row(change.index, child)) &&
+                !std::binary_search(added_.begin(), added_.end(), name_of_row(change.index, child)) &&
                 state.remove(root.entity_at(change.index), child) != storage::Outcome::Done) {
                 return false;
             }

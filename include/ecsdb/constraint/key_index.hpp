@@ -92,7 +92,7 @@ public:
     void clear() noexcept {
         entries_.clear();
         sources_.clear();
-        for (Group& group : groups_.view()) {
+        for (Group& group : groups_) {
             group.head = none;
         }
         group_count_ = 0;
@@ -151,11 +151,11 @@ private:
         if (!larger.resize_for_overwrite(groups_.empty() ? 64 : groups_.size() * 2)) {
             return false;
         }
-        for (Group& group : larger.view()) {
+        for (Group& group : larger) {
             group = {0, none};
         }
         std::swap(groups_, larger);
-        for (const Group& group : larger.view()) {
+        for (const Group& group : larger) {
             if (group.head != none) {
                 groups_[place_of(group.key)] = group;
             }

@@ -100,7 +100,7 @@ public:
     /// The transaction is complete: every key it wrote must name something and be nobody else's, and nothing may be left that names what
     /// has gone.
     [[nodiscard]] Result<void> verify(const storage::Root& root) const {
-        for (const Id id : written_.view()) {
+        for (const Id id : written_) {
             if (!is_current(root, id)) {
                 continue;
             }
@@ -114,7 +114,7 @@ public:
                 return violation(root, id, "names " + describe_target(slot, row) + ", which " + why_missing(root, slot, row));
             }
         }
-        for (const Id id : blocked_.view()) {
+        for (const Id id : blocked_) {
             const KeySlot& slot = rules_->slot(index_[id].slot);
             const std::byte* const row = is_current(root, id) ? row_of(root, index_[id].source, slot.table->id) : nullptr;
             if (row != nullptr && !target_exists(root, slot, row)) {
@@ -148,20 +148,20 @@ public:
 
     /// The transaction stands.
     void keep() noexcept {
-        for (const Id id : written_.view()) {
+        for (const Id id : written_) {
             index_[id].marks &= ~new_mark;
         }
-        for (const Id id : stale_.view()) {
+        for (const Id id : stale_) {
             index_.remove(id);
         }
         clear_lists();
     }
     /// The transaction never was.
     void forget() noexcept {
-        for (const Id id : stale_.view()) {
+        for (const Id id : stale_) {
             index_[id].marks &= ~stale_mark;
         }
-        for (const Id id : written_.view()) {
+        for (const Id id : written_) {
             index_.remove(id);
         }
         clear_lists();

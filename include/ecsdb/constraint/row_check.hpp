@@ -7,13 +7,11 @@
 #include "ecsdb/schema/utf8.hpp"
 #include "ecsdb/schema/values.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -61,17 +59,20 @@ public:
 
     /// Whether a value of the field's own C++ type can be a fault: bools and presence are right by their type there.
     [[nodiscard]] static bool can_be_wrong(const Schema& schema, const Field& field) {
-        const auto given = [](const SchemaValue& value) { return !std::holds_alternative<std::monostate>(value); };
-        return field.type == FieldType::Enum || field.type == FieldType::String || given(field.min) || given(field.max) ||
-               (field.not_null && field.type == FieldType::Entity) ||
+        return field.type == FieldType::Enum || field.type == FieldType::String || detail::is_given(field.min) ||
+               detail::is_given(field.max) || (field.not_null && field.type == FieldType::Entity) ||
                (field.type == FieldType::Struct && any_field(schema, field, can_be_wrong));
     }
 
 private:
     /// Whether something holds of any field of a struct field's struct.
     [[nodiscard]] static bool any_field(const Schema& schema, const Field& field, bool (*holds)(const Schema&, const Field&)) {
-        const std::vector<Field>& fields = schema.structs()[field.type_index].fields;
-        return std::any_of(fields.begin(), fields.end(), [&](const Field& inner) { return holds(schema, inner); });
+        for (const Field& inner : schema.structs()[field.type_index].fields) {
+            if (holds(schema, inner)) {
+                return true;
+            }
+        }
+        return false;
     }
 
     template <typename T>
@@ -81,32 +82,29 @@ private:
         return value;
     }
 
-    /// Calls `visit` with the number at `place`, as its own type.
-    template <typename Visit>
-    static std::string with_number(FieldType type, const std::byte* place, Visit&& visit) {
+    /// The number at `place`, in the widest type of its kind: what a schema's own constants are kept in.
+    static SchemaValue number_at(FieldType type, const std::byte* place) noexcept {
         switch (type) {
         case FieldType::U8:
-            return visit(load<std::uint8_t>(place));
+            return std::uint64_t{load<std::uint8_t>(place)};
         case FieldType::U16:
-            return visit(load<std::uint16_t>(place));
+            return std::uint64_t{load<std::uint16_t>(place)};
         case FieldType::U32:
-            return visit(load<std::uint32_t>(place));
+            return std::uint64_t{load<std::uint32_t>(place)};
         case FieldType::U64:
-            return visit(load<std::uint64_t>(place));
+            return load<std::uint64_t>(place);
         case FieldType::I8:
-            return visit(load<std::int8_t>(place));
+            return std::int64_t{load<std::int8_t>(place)};
         case FieldType::I16:
-            return visit(load<std::int16_t>(place));
+            return std::int64_t{load<std::int16_t>(place)};
         case FieldType::I32:
-            return visit(load<std::int32_t>(place));
+            return std::int64_t{load<std::int32_t>(place)};
         case FieldType::I64:
-            return visit(load<std::int64_t>(place));
+            return load<std::int64_t>(place);
         case FieldType::F32:
-            return visit(load<float>(place));
-        case FieldType::F64:
-            return visit(load<double>(place));
+            return double{load<float>(place)};
         default:
-            return {};
+            return load<double>(place);
         }
     }
 
@@ -151,7 +149,7 @@ private:
             }
             return {};
         default:
-            return with_number(field.type, place, [&](auto number) { return check_bounds(field, number); });
+            return check_bounds(field, number_at(field.type, place));
         }
     }
 
@@ -161,53 +159,50 @@ private:
             return "says it is " + std::to_string(length) + " bytes of text, and holds " + std::to_string(field.capacity);
         }
         const std::byte* const text = place + sizeof(length);
-        if (std::any_of(text + length, text + field.capacity, [](std::byte byte) { return byte != std::byte{}; })) {
-            return "has bytes other than zero after its text";
+        for (std::size_t i = length; i < field.capacity; ++i) {
+            if (text[i] != std::byte{}) {
+                return "has bytes other than zero after its text";
+            }
         }
         return is_utf8({reinterpret_cast<const char*>(text), length}) ? std::string{} : "is not UTF-8";
     }
 
     static std::string check_enum(const EnumType& type, const std::byte* place) {
-        return with_number(type.underlying, place, [&](auto number) {
-            if constexpr (std::is_integral_v<decltype(number)>) {
-                const bool known = std::any_of(type.values.begin(), type.values.end(), [&](const EnumValue& value) {
-                    return static_cast<decltype(number)>(value.value) == number;
-                });
-                return known ? std::string{} : std::to_string(number) + " is no value of enum `" + type.name + "`";
-            } else {
-                return std::string{};
+        const SchemaValue number = number_at(type.underlying, place);
+        const auto* const positive = std::get_if<std::uint64_t>(&number);
+        const std::int64_t wanted = positive != nullptr ? static_cast<std::int64_t>(*positive) : *std::get_if<std::int64_t>(&number);
+        for (const EnumValue& value : type.values) {
+            if (value.value == wanted) {
+                return {};
             }
-        });
+        }
+        return spell_value(number) + " is no value of enum `" + type.name + "`";
     }
 
-    /// A bound in the field's own type: 0.1 as a double is not 0.1 as a float, and a row holding the latter keeps to it.
-    template <typename T>
-    static bool bound(const SchemaValue& value, T& out) noexcept {
-        using Kept =
-            std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>>;
-        const auto* const kept = std::get_if<Kept>(&value);
-        out = kept == nullptr ? T{} : static_cast<T>(*kept);
-        return kept != nullptr;
-    }
-    template <typename T>
-    static std::string check_bounds(const Field& field, T number) {
-        T limit{};
-        // Written so that a NaN keeps to no bound.
-        if (bound(field.min, limit) && !(number >= limit)) {
-            return spell(number) + " is below min " + spell_value(field.min);
+    /// Whether `number`, of the field's type, keeps to `bound`, of the same kind, or there is none. A NaN keeps to no bound.
+    static bool keeps_to(const Field& field, const SchemaValue& number, const SchemaValue& bound, bool below) noexcept {
+        if (const auto* const real = std::get_if<double>(&number)) {
+            const auto* const limit = std::get_if<double>(&bound);
+            // 0.1 as a double is not 0.1 as a float, and a row holding the latter keeps to it.
+            const double fitted = limit == nullptr ? 0 : field.type == FieldType::F32 ? double{static_cast<float>(*limit)} : *limit;
+            return limit == nullptr || (below ? *real <= fitted : *real >= fitted);
         }
-        if (bound(field.max, limit) && !(number <= limit)) {
-            return spell(number) + " is above max " + spell_value(field.max);
+        if (const auto* const integer = std::get_if<std::int64_t>(&number)) {
+            const auto* const limit = std::get_if<std::int64_t>(&bound);
+            return limit == nullptr || (below ? *integer <= *limit : *integer >= *limit);
+        }
+        const auto* const integer = std::get_if<std::uint64_t>(&number);
+        const auto* const limit = std::get_if<std::uint64_t>(&bound);
+        return limit == nullptr || (below ? *integer <= *limit : *integer >= *limit);
+    }
+    static std::string check_bounds(const Field& field, const SchemaValue& number) {
+        if (!keeps_to(field, number, field.min, false)) {
+            return spell_value(number) + " is below min " + spell_value(field.min);
+        }
+        if (!keeps_to(field, number, field.max, true)) {
+            return spell_value(number) + " is above max " + spell_value(field.max);
         }
         return {};
-    }
-    template <typename T>
-    static std::string spell(T number) {
-        if constexpr (std::is_floating_point_v<T>) {
-            return spell_value(SchemaValue{static_cast<double>(number)});
-        } else {
-            return std::to_string(number);
-        }
     }
 
     const Schema* schema_;

@@ -5,7 +5,6 @@
 #include "ecsdb/config.hpp"
 #include "ecsdb/core/bytes.hpp"
 
-#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -25,21 +24,27 @@ __extension__ typedef unsigned __int128 Uint128;
 inline constexpr std::uint32_t crc32c_polynomial = 0x82F63B78U;          // Castagnoli, lowest bit first
 inline constexpr std::uint64_t crc64_polynomial = 0xC96C5795D7870F42ULL; // ECMA-182, lowest bit first
 
+/// One table for each of `Positions` bytes of a word. Plain arrays: compilers spend far longer on the same sums over std::array.
+template <typename Word, std::size_t Positions>
+struct CrcTables {
+    Word of[Positions][256];
+};
+
 /// For each of eight byte positions, what that byte does to the checksum of the bytes up to the eighth.
 template <typename Word, Word Polynomial>
-consteval std::array<std::array<Word, 256>, 8> make_crc_tables() noexcept {
-    std::array<std::array<Word, 256>, 8> tables{};
-    for (std::size_t byte = 0; byte < 256; ++byte) {
-        auto crc = static_cast<Word>(byte);
-        for (int bit = 0; bit < 8; ++bit) {
-            crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? Polynomial : Word{0});
+consteval CrcTables<Word, 8> make_crc_tables() noexcept {
+    CrcTables<Word, 8> tables{};
+    Word crc = 1;
+    for (unsigned byte = 128; byte != 0; byte >>= 1U) {
+        crc = (crc >> 1U) ^ ((crc & 1U) != 0 ? Polynomial : Word{0});
+        for (unsigned above = 0; above < 256; above += 2 * byte) { // what several bits do is the sum of what each does
+            tables.of[0][above + byte] = tables.of[0][above] ^ crc;
         }
-        tables[0][byte] = crc;
     }
-    for (std::size_t position = 1; position < 8; ++position) {
-        for (std::size_t byte = 0; byte < 256; ++byte) {
-            const Word nearer = tables[position - 1][byte];
-            tables[position][byte] = (nearer >> 8U) ^ tables[0][nearer & 0xFFU];
+    for (unsigned position = 1; position < 8; ++position) {
+        for (unsigned byte = 0; byte < 256; ++byte) {
+            const Word nearer = tables.of[position - 1][byte];
+            tables.of[position][byte] = (nearer >> 8U) ^ tables.of[0][nearer & 0xFFU];
         }
     }
     return tables;
@@ -50,17 +55,16 @@ inline constexpr auto crc64_tables = make_crc_tables<std::uint64_t, crc64_polyno
 
 /// Eight bytes a step through the tables, for either width. Takes and gives the inverted register.
 template <typename Word>
-[[nodiscard]] inline Word crc_by_tables(const std::array<std::array<Word, 256>, 8>& tables, Word crc, const std::byte* bytes,
-                                        std::size_t size) noexcept {
+[[nodiscard]] inline Word crc_by_tables(const CrcTables<Word, 8>& tables, Word crc, const std::byte* bytes, std::size_t size) noexcept {
     for (; size >= 8; bytes += 8, size -= 8) {
         const std::uint64_t word = load_le<std::uint64_t>(bytes) ^ crc;
         crc = 0;
         for (unsigned position = 0; position < 8; ++position) {
-            crc ^= tables[7 - position][(word >> (8 * position)) & 0xFFU];
+            crc ^= tables.of[7 - position][(word >> (8 * position)) & 0xFFU];
         }
     }
     for (; size > 0; ++bytes, --size) {
-        crc = (crc >> 8U) ^ tables[0][(crc ^ static_cast<Word>(*bytes)) & 0xFFU];
+        crc = (crc >> 8U) ^ tables.of[0][(crc ^ static_cast<Word>(*bytes)) & 0xFFU];
     }
     return crc;
 }
@@ -68,7 +72,7 @@ template <typename Word>
 #if defined(__x86_64__) || (defined(__aarch64__) && defined(__ARM_FEATURE_CRC32))
 
 /// What `zeros` further zero bytes do to a CRC32C register, as four tables, one for each of its bytes.
-consteval std::array<std::array<std::uint32_t, 256>, 4> make_crc32c_shift(std::size_t zeros) noexcept {
+consteval CrcTables<std::uint32_t, 4> make_crc32c_shift(std::size_t zeros) noexcept {
     const auto multiply = [](std::uint32_t a, std::uint32_t b) { // polynomials modulo Castagnoli's, the highest bit being x^0
         std::uint32_t product = 0;
         for (std::uint32_t bit = 1U << 31U; bit != 0; bit >>= 1U) {
@@ -83,13 +87,13 @@ consteval std::array<std::array<std::uint32_t, 256>, 4> make_crc32c_shift(std::s
         factor = (zeros & 1U) != 0 ? multiply(factor, power) : factor;
         power = multiply(power, power);
     }
-    std::array<std::array<std::uint32_t, 256>, 4> tables{};
+    CrcTables<std::uint32_t, 4> tables{};
     for (unsigned position = 0; position < 4; ++position) {
         for (unsigned bit = 0; bit < 8; ++bit) {
-            tables[position][1U << bit] = multiply(factor, 1U << (8 * position + bit));
+            tables.of[position][1U << bit] = multiply(factor, 1U << (8 * position + bit));
         }
         for (unsigned byte = 1; byte < 256; ++byte) {
-            tables[position][byte] = tables[position][byte & (byte - 1)] ^ tables[position][byte & (~byte + 1)];
+            tables.of[position][byte] = tables.of[position][byte & (byte - 1)] ^ tables.of[position][byte & (~byte + 1)];
         }
     }
     return tables;
@@ -101,8 +105,9 @@ inline constexpr std::size_t crc32c_short_stream = 256;
 inline constexpr auto crc32c_long_shift = make_crc32c_shift(crc32c_long_stream);
 inline constexpr auto crc32c_short_shift = make_crc32c_shift(crc32c_short_stream);
 
-[[nodiscard]] inline std::uint64_t shift_crc32c(const std::array<std::array<std::uint32_t, 256>, 4>& shift, std::uint64_t crc) noexcept {
-    return shift[0][crc & 0xFFU] ^ shift[1][(crc >> 8U) & 0xFFU] ^ shift[2][(crc >> 16U) & 0xFFU] ^ shift[3][(crc >> 24U) & 0xFFU];
+[[nodiscard]] inline std::uint64_t shift_crc32c(const CrcTables<std::uint32_t, 4>& shift, std::uint64_t crc) noexcept {
+    return shift.of[0][crc & 0xFFU] ^ shift.of[1][(crc >> 8U) & 0xFFU] ^ shift.of[2][(crc >> 16U) & 0xFFU] ^
+           shift.of[3][(crc >> 24U) & 0xFFU];
 }
 
 #if defined(__x86_64__)
@@ -142,7 +147,7 @@ crc32c_by_instruction(std::uint32_t seed, const std::byte* bytes, std::size_t si
     }
     auto narrow = static_cast<std::uint32_t>(crc);
     for (; size > 0; ++bytes, --size) {
-        narrow = (narrow >> 8U) ^ crc32c_tables[0][(narrow ^ static_cast<std::uint32_t>(*bytes)) & 0xFFU];
+        narrow = (narrow >> 8U) ^ crc32c_tables.of[0][(narrow ^ static_cast<std::uint32_t>(*bytes)) & 0xFFU];
     }
     return narrow;
 }

@@ -2,8 +2,9 @@
 /// Says why an operation failed: a code a caller can react to, and a sentence naming what and where.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
+
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -103,7 +104,7 @@ enum class ErrorCode : std::uint16_t {
 class [[nodiscard]] Error {
 public:
     /// Cost: one allocation.
-    Error(ErrorCode code, std::string message) : details_{std::make_unique<Details>(Details{code, std::move(message)})} {}
+    Error(ErrorCode code, std::string message) : details_{new Details{code, std::move(message)}} {}
 
     [[nodiscard]] ErrorCode code() const noexcept { return details_->code; }
     [[nodiscard]] const std::string& message() const noexcept { return details_->message; }
@@ -127,7 +128,7 @@ private:
         std::string message;
     };
     Error() noexcept = default;
-    std::unique_ptr<Details> details_;
+    Owner<Details> details_;
 };
 
 } // namespace ecsdb

@@ -5,7 +5,7 @@
 #include "ecsdb/config.hpp"
 #include "ecsdb/core/error.hpp"
 
-#include <memory>
+#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -20,24 +20,28 @@ class [[nodiscard]] Result {
 public:
     using value_type = T;
 
-    Result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : has_value_{true} { std::construct_at(&value_, std::move(value)); }
-    Result(Error error) noexcept : error_{std::move(error)} { ECSDB_ASSERT(error_.details_, "a Result was made from a moved-from Error"); }
+    Result(T value) noexcept(std::is_nothrow_move_constructible_v<T>) : has_value_{true} {
+        ::new (static_cast<void*>(&value_)) T(std::move(value));
+    }
+    Result(Error error) noexcept : error_{std::move(error)} {
+        ECSDB_ASSERT(error_.details_.get() != nullptr, "a Result was made from a moved-from Error");
+    }
     Result(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
         : error_{std::move(other.error_)}, has_value_{other.has_value_} {
         if (has_value()) {
-            std::construct_at(&value_, std::move(other.value_));
+            ::new (static_cast<void*>(&value_)) T(std::move(other.value_));
         }
     }
     Result& operator=(Result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) {
         if (this != &other) {
-            std::destroy_at(this);
-            std::construct_at(this, std::move(other));
+            this->~Result();
+            ::new (static_cast<void*>(this)) Result(std::move(other));
         }
         return *this;
     }
     ~Result() {
         if (has_value()) {
-            std::destroy_at(&value_);
+            value_.~T();
         }
     }
 
@@ -83,9 +87,11 @@ public:
     using value_type = void;
 
     Result() noexcept = default;
-    Result(Error error) noexcept : error_{std::move(error)} { ECSDB_ASSERT(error_.details_, "a Result was made from a moved-from Error"); }
+    Result(Error error) noexcept : error_{std::move(error)} {
+        ECSDB_ASSERT(error_.details_.get() != nullptr, "a Result was made from a moved-from Error");
+    }
 
-    [[nodiscard]] bool has_value() const noexcept { return error_.details_ == nullptr; }
+    [[nodiscard]] bool has_value() const noexcept { return !error_.details_; }
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
     [[nodiscard]] const Error& error() const& noexcept {
         ECSDB_ASSERT(!has_value(), "the error of a successful Result was read");

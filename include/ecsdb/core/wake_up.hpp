@@ -1,5 +1,5 @@
 /// @file
-/// Waiting for another thread: spinning briefly, then giving way, then asleep.
+/// Waiting for another thread: for a condition, spinning briefly, then giving way, then asleep; or for work, asleep at once.
 #pragma once
 
 #include "ecsdb/core/clock.hpp"
@@ -67,6 +67,34 @@ private:
     static constexpr std::uint64_t yield_ns = 30'000;
     std::atomic<std::uint32_t> changed_{0};
     std::atomic<std::uint32_t> waiters_{0};
+};
+
+/// Lets one thread sleep until another has something for it. Unlike a `WakeUp`, the sleeper waits for no single condition but for work.
+class Doorbell {
+public:
+    /// Any thread, after there is work: wakes the sleeper, if it sleeps. Cost: a fence and a load when it does not.
+    void ring() noexcept {
+        // Orders the work before the look at `sleeping_`; pairs with the fence in `sleep`: one of the two sees the other.
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (sleeping_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+            sleeping_.store(0, std::memory_order_relaxed);
+            futex_wake(sleeping_, 1);
+        }
+    }
+
+    /// One thread at a time: sleeps until the bell rings, at most `timeout_ns`; not at all where `has_work()` says so.
+    template <typename HasWork>
+    void sleep(std::uint64_t timeout_ns, HasWork&& has_work) noexcept {
+        sleeping_.store(1, std::memory_order_relaxed);
+        std::atomic_thread_fence(std::memory_order_seq_cst);
+        if (!has_work()) {
+            futex_wait(sleeping_, 1, timeout_ns);
+        }
+        sleeping_.store(0, std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic<std::uint32_t> sleeping_{0};
 };
 
 } // namespace ecsdb

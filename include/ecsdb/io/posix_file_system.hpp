@@ -230,7 +230,7 @@ public:
         if (!descriptor.is_open()) {
             return detail::errno_error(mode == FileMode::CreateNew ? "create" : "open", path, errno);
         }
-        return std::unique_ptr<File>{std::make_unique<detail::PosixFile>(std::move(descriptor), path)};
+        return std::unique_ptr<File>{new detail::PosixFile{std::move(descriptor), path}};
     }
 
     Result<void> create_directory(const std::string& path) noexcept override {
@@ -259,7 +259,7 @@ public:
         if (failure != 0) {
             return detail::errno_error("list", path, failure);
         }
-        std::sort(names.begin(), names.end());
+        std::sort(names.data(), names.data() + names.size());
         return names;
     }
 
@@ -319,11 +319,12 @@ public:
             }
             return detail::errno_error("lock", path, errno);
         }
-        auto lock = std::make_unique<detail::PosixFileLock>(std::move(descriptor));
-        if (auto named = lock->name_holder(path, "pid " + std::to_string(::getpid()) + "\nboot " + boot_text() + "\n"); !named) {
+        auto* const held = new detail::PosixFileLock{std::move(descriptor)};
+        std::unique_ptr<FileLock> lock{held};
+        if (auto named = held->name_holder(path, "pid " + std::to_string(::getpid()) + "\nboot " + boot_text() + "\n"); !named) {
             return std::move(named).error();
         }
-        return std::unique_ptr<FileLock>{std::move(lock)};
+        return lock;
     }
 
     [[nodiscard]] BootId boot_id() noexcept override { return detail::parse_boot_id(boot_text()); }

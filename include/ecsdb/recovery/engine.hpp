@@ -115,6 +115,9 @@ public:
             return Error{ErrorCode::WouldDeadlock,
                          "a database cannot be closed on its writer's own thread, from inside a function transaction"};
         }
+        if (pipeline_->is_notifying()) {
+            return Error{ErrorCode::WouldDeadlock, "a database cannot be closed from inside one of its own callbacks"};
+        }
         closed_ = true;
         pipeline_->stop();
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());

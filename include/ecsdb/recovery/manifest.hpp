@@ -10,10 +10,10 @@
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/wal/format.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -85,8 +85,15 @@ inline void append_snapshot_file(ByteBuffer& buffer, const SnapshotFile& snapsho
     snapshot.size = reader.read_le<std::uint64_t>();
     snapshot.crc = reader.read_le<std::uint32_t>();
     const auto name = reader.read_bytes(reader.read_le<std::uint32_t>());
-    std::ranges::transform(name, std::back_inserter(snapshot.name), [](std::byte byte) { return static_cast<char>(byte); });
+    snapshot.name.assign(reinterpret_cast<const char*>(name.data()), name.size());
     return snapshot;
+}
+
+/// Left as it is where the reader has failed.
+inline void read_id(ByteReader& reader, std::array<std::byte, 16>& id) noexcept {
+    if (const auto bytes = reader.read_bytes(id.size()); !bytes.empty()) {
+        std::memcpy(id.data(), bytes.data(), id.size());
+    }
 }
 
 /// A path into the database's own directory: nothing a damaged or hostile file could use to reach beyond it.
@@ -146,10 +153,10 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
                                                  std::to_string(manifest_version)};
     }
     Manifest manifest;
-    std::ranges::copy(reader.read_bytes(manifest.database.size()), manifest.database.begin());
+    detail::read_id(reader, manifest.database);
     manifest.epoch = reader.read_le<std::uint32_t>();
     manifest.shard = reader.read_le<std::uint32_t>();
-    std::ranges::copy(reader.read_bytes(manifest.boot.size()), manifest.boot.begin());
+    detail::read_id(reader, manifest.boot);
     manifest.clean = (reader.read_le<std::uint64_t>() & 1U) != 0;
     manifest.durable_lsn = reader.read_le<std::uint64_t>();
     manifest.first_needed_segment = reader.read_le<std::uint64_t>();
@@ -244,7 +251,7 @@ inline Result<void> store_manifest(FileSystem& files, const std::string& directo
     if (!stored) {
         return stored.error().clone();
     }
-    if (!std::ranges::equal(*stored, encoded.view())) {
+    if (stored->size() != encoded.size() || std::memcmp(stored->data(), encoded.data(), encoded.size()) != 0) {
         return Error{ErrorCode::Corrupt, path + ": what was written cannot be read back"};
     }
     return {};

@@ -34,7 +34,7 @@ public:
         : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}}, files_{options.file_system !=
                                                                                                                        nullptr
                                                                                                                    ? options.file_system
-                                                                                                                   : &posix_files_} {}
+                                                                                                                   : &posix_files()} {}
 
     [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
         const std::uint64_t begun = engine_->clock_->monotonic_ns();
@@ -54,6 +54,11 @@ public:
     }
 
 private:
+    // As a static member it would be part of the code of whoever includes this, with all it can do.
+    [[nodiscard]] static FileSystem& posix_files() noexcept {
+        static PosixFileSystem files; // stateless
+        return files;
+    }
     [[nodiscard]] storage::WriteBuffer& state() noexcept { return engine_->pipeline_->writer().state(); }
     [[nodiscard]] RecoveryReport& report() noexcept { return engine_->report_; }
     [[nodiscard]] bool writes() const noexcept { return options_.mode == OpenMode::ReadWrite; }
@@ -65,7 +70,7 @@ private:
         if (!schema_) {
             return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
         }
-        Result<void> made = make_store(std::move(*schema_), options_.shard);
+        Result<void> made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard);
         if (made) {
             join_constraints();
         }
@@ -141,7 +146,7 @@ private:
         manifest.schema = encoded(*schema_);
         report().created = true;
         report().epoch = 1;
-        if (auto made = make_store(std::move(*schema_), options_.shard); !made) {
+        if (auto made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard); !made) {
             return made;
         }
         // The manifest comes first: whatever else is found without one belonged to a database.
@@ -164,10 +169,11 @@ private:
             return Error{ErrorCode::SchemaMismatch,
                          "the stored schema `" + stored->name() + "` differs from the program's schema `" + schema_->name() + "`"};
         }
-        if (auto made = make_store(*stored, manifest.shard); !made) {
+        const auto schema = std::make_shared<const Schema>(*std::move(stored));
+        if (auto made = make_store(schema, manifest.shard); !made) {
             return made;
         }
-        if (auto loaded = load_newest_snapshot(manifest, *stored); !loaded) {
+        if (auto loaded = load_newest_snapshot(manifest, schema); !loaded) {
             return loaded;
         }
         auto scan = replay(manifest);
@@ -199,9 +205,9 @@ private:
         return start_log(std::move(lock), std::move(manifest), scan->start());
     }
 
-    Result<void> make_store(Schema schema, std::uint32_t shard) {
+    Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard) {
         const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit};
-        engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::make_shared<const Schema>(std::move(schema)));
+        engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
         }
@@ -215,7 +221,7 @@ private:
     }
 
     /// The newest snapshot, or the one before it where that is damaged.
-    Result<void> load_newest_snapshot(recovery::Manifest& manifest, const Schema& schema) {
+    Result<void> load_newest_snapshot(recovery::Manifest& manifest, const std::shared_ptr<const Schema>& schema) {
         if (manifest.snapshot.name.empty()) {
             return {};
         }
@@ -403,7 +409,6 @@ private:
     StoredSchema stored_;
     std::unique_ptr<Engine> engine_;
     FileSystem* files_;
-    inline static PosixFileSystem posix_files_{}; // stateless
 };
 
 /// Opens or creates the database `options` describe. `schema` is what a new database gets; nothing means that only a stored one will do.

@@ -32,26 +32,34 @@ public:
                 }
             }
             if constexpr (requires { parts[i].name; }) {
-                entries_.emplace_back(parts[i].name, i);
+                entries_.push_back({parts[i].name, i});
             } else {
-                entries_.emplace_back(parts[i], i);
+                entries_.push_back({parts[i], i});
             }
         }
-        std::sort(entries_.begin(), entries_.end());
+        sort();
     }
 
     /// The position of the part called `name`, or `none`.
     [[nodiscard]] std::size_t find(std::string_view name) const {
-        const auto at = std::lower_bound(entries_.begin(), entries_.end(), Entry{name, 0});
-        return at != entries_.end() && at->first == name ? at->second : none;
+        std::size_t first = 0;
+        for (std::size_t end = entries_.size(); first < end;) {
+            const std::size_t middle = first + (end - first) / 2;
+            if (entries_[middle].name < name) {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        return first < entries_.size() && entries_[first].name == name ? entries_[first].position : none;
     }
 
     /// The position of the first part whose name an earlier one has already, or `none`.
     [[nodiscard]] std::size_t first_duplicate() const {
         std::size_t first = none;
         for (std::size_t i = 1; i < entries_.size(); ++i) {
-            if (entries_[i].first == entries_[i - 1].first) {
-                first = std::min(first, entries_[i].second);
+            if (entries_[i].name == entries_[i - 1].name && entries_[i].position < first) {
+                first = entries_[i].position;
             }
         }
         return first;
@@ -60,13 +68,24 @@ public:
     [[nodiscard]] std::vector<std::string_view> names() const {
         std::vector<std::string_view> names;
         for (const Entry& entry : entries_) {
-            names.push_back(entry.first);
+            names.push_back(entry.name);
         }
         return names;
     }
 
 private:
-    using Entry = std::pair<std::string_view, std::size_t>;
+    struct Entry {
+        std::string_view name;
+        std::size_t position;
+    };
+
+    void sort() {
+        std::sort(entries_.data(), entries_.data() + entries_.size(), [](const Entry& a, const Entry& b) {
+            const int order = a.name.compare(b.name);
+            return order < 0 || (order == 0 && a.position < b.position);
+        });
+    }
+
     std::vector<Entry> entries_;
 };
 
@@ -241,7 +260,15 @@ inline void cut_relations(Table& table) {
 /// Groups tables that refer to each other in a circle, by the rows that removing one row can reach.
 class RelationCycles {
 public:
-    explicit RelationCycles(const SchemaDraft& draft) : forward_(draft.tables.size()), backward_(draft.tables.size()) {
+    explicit RelationCycles(const SchemaDraft& draft) : groups_(draft.tables.size(), none) {
+        Edges forward{{}, {}, groups_};
+        Edges backward{{}, {}, groups_};
+        const auto connect = [&](std::size_t from, TableId to) {
+            if (to != no_table) {
+                forward.add(from, to);
+                backward.add(to, from);
+            }
+        };
         for (std::size_t i = 0; i < draft.tables.size(); ++i) {
             const Table& table = draft.tables[i];
             connect(i, table.parent);
@@ -251,62 +278,70 @@ public:
                 }
             }
         }
-        find_groups();
+        find_groups(forward, backward);
     }
 
     [[nodiscard]] bool in_one_cycle(std::size_t a, std::size_t b) const { return groups_[a] == groups_[b]; }
     [[nodiscard]] std::size_t group_of(std::size_t table) const { return groups_[table]; }
 
 private:
-    using Edges = std::vector<std::vector<TableId>>;
+    static constexpr std::size_t none = NameIndex::none;
+    static constexpr std::size_t seen = none - 1;
 
-    void connect(std::size_t from, TableId to) {
-        if (to != no_table) {
-            forward_[from].push_back(to);
-            backward_[to].push_back(static_cast<TableId>(from));
-        }
-    }
+    /// Where each table leads to: a list through `to` and `next`, for each table from `first` on.
+    struct Edges {
+        std::vector<std::size_t> to;
+        std::vector<std::size_t> next;
+        std::vector<std::size_t> first;
 
-    /// Calls `leave` with every table reachable from `start`, each after all it leads to; without recursion, as a schema may be hostile.
-    template <typename Leave>
-    static void walk(const Edges& edges, std::size_t start, std::vector<bool>& seen, Leave leave) {
-        std::vector<std::pair<std::size_t, std::size_t>> path;
-        if (!seen[start]) {
-            seen[start] = true;
-            path.emplace_back(start, 0);
+        void add(std::size_t from, std::size_t target) {
+            to.push_back(target);
+            next.push_back(first[from]);
+            first[from] = to.size() - 1;
         }
-        while (!path.empty()) {
-            auto& [at, next] = path.back();
-            if (next == edges[at].size()) {
-                leave(at);
+    };
+
+    /// Appends every table reachable from `start` and not met yet to `left`, each after all it leads to; without recursion, as a schema may
+    /// be hostile. Uses the lists up. `met` says which tables were met.
+    static void walk(Edges& edges, std::size_t start, std::vector<std::size_t>& met, std::vector<std::size_t>& left) {
+        std::vector<std::size_t> path;
+        for (std::size_t to = start;;) {
+            if (met[to] == none) {
+                met[to] = seen;
+                path.push_back(to);
+            }
+            while (!path.empty() && edges.first[path.back()] == none) {
+                left.push_back(path.back());
                 path.pop_back();
-                continue;
             }
-            const std::size_t to = edges[at][next++];
-            if (!seen[to]) {
-                seen[to] = true;
-                path.emplace_back(to, 0);
+            if (path.empty()) {
+                return;
             }
+            std::size_t& edge = edges.first[path.back()];
+            to = edges.to[edge];
+            edge = edges.next[edge];
         }
     }
 
-    void find_groups() {
-        const std::size_t tables = forward_.size();
+    void find_groups(Edges& forward, Edges& backward) {
+        const std::size_t tables = groups_.size();
         std::vector<std::size_t> order;
-        std::vector<bool> seen(tables, false);
+        std::vector<std::size_t> met(tables, none);
         for (std::size_t i = 0; i < tables; ++i) {
-            walk(forward_, i, seen, [&](std::size_t table) { order.push_back(table); });
+            walk(forward, i, met, order);
         }
-        groups_.resize(tables);
-        seen.assign(tables, false);
-        for (auto start = order.rbegin(); start != order.rend(); ++start) {
-            walk(backward_, *start, seen, [&](std::size_t table) { groups_[table] = *start; });
+        std::vector<std::size_t> members;
+        met.assign(tables, none);
+        for (std::size_t i = tables; i-- > 0;) {
+            walk(backward, order[i], met, members);
+            for (const std::size_t member : members) {
+                groups_[member] = order[i];
+            }
+            members.clear();
         }
     }
 
-    Edges forward_;
-    Edges backward_;
-    std::vector<std::size_t> groups_;
+    std::vector<std::size_t> groups_; ///< `none` until they are found.
 };
 
 /// Refuses circles of foreign keys in which one removes what another protects: no order of removal could be right.

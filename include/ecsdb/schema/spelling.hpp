@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -24,13 +23,17 @@ inline constexpr std::size_t max_name_length = 128;
 [[nodiscard]] constexpr bool is_identifier(std::string_view name) noexcept {
     const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
     const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-    return !name.empty() && name.size() <= max_name_length && is_letter(name.front()) &&
-           std::all_of(name.begin(), name.end(), [&](char c) { return is_letter(c) || is_digit(c); });
+    for (const char c : name) {
+        if (!is_letter(c) && !is_digit(c)) {
+            return false;
+        }
+    }
+    return !name.empty() && name.size() <= max_name_length && is_letter(name.front());
 }
 
 /// Whether `name` is a word of C++: a struct generated from the schema could not use it.
 [[nodiscard]] constexpr bool is_cpp_keyword(std::string_view name) noexcept {
-    constexpr std::array keywords = std::to_array<std::string_view>({
+    constexpr const char* keywords[] = {
         "alignas",   "alignof",  "and",      "and_eq",       "asm",       "auto",       "bitand",        "bitor",       "bool",
         "break",     "case",     "catch",    "char",         "char16_t",  "char32_t",   "char8_t",       "class",       "co_await",
         "co_return", "co_yield", "compl",    "concept",      "const",     "const_cast", "consteval",     "constexpr",   "constinit",
@@ -42,9 +45,13 @@ inline constexpr std::size_t max_name_length = 128;
         "switch",    "template", "this",     "thread_local", "throw",     "true",       "try",           "typedef",     "typeid",
         "typename",  "union",    "unsigned", "using",        "virtual",   "void",       "volatile",      "wchar_t",     "while",
         "xor",       "xor_eq",
-    });
-    static_assert(std::is_sorted(keywords.begin(), keywords.end()));
-    return std::binary_search(keywords.begin(), keywords.end(), name);
+    };
+    for (const char* const keyword : keywords) {
+        if (name == keyword) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /// The type a word of a schema file names (`u32`, `entity`, `string`), enums and structs excepted; `otherwise` for any other word.
@@ -82,42 +89,57 @@ inline constexpr std::size_t max_name_length = 128;
     return spell_type(schema.enums(), schema.structs(), field);
 }
 
+/// A number as a schema file writes it: reads back as the same number, and as no integer.
+[[nodiscard]] inline std::string spell_real(double number) {
+    if (number != number) {
+        return "nan";
+    }
+    if (number - number != 0) {
+        return number < 0 ? "-inf" : "inf";
+    }
+    char buffer[32];
+    const char* const end = std::to_chars(buffer, buffer + sizeof buffer, number).ptr;
+    std::string text{buffer, static_cast<std::size_t>(end - buffer)};
+    return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
+}
+
+/// Text as a schema file writes it: in double quotes, with escapes.
+[[nodiscard]] inline std::string spell_text(std::string_view words) {
+    constexpr std::string_view digits = "0123456789ABCDEF";
+    std::string text = "\"";
+    for (const char c : words) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            text += '\\';
+            text += c;
+        } else if (byte < 0x20 || byte == 0x7F) {
+            text += "\\u00";
+            text += digits[byte >> 4U];
+            text += digits[byte & 0xFU];
+        } else {
+            text += c;
+        }
+    }
+    return text + '"';
+}
+
 /// A value as a schema file writes it; text in double quotes with escapes. A number reads back as the same number.
 [[nodiscard]] inline std::string spell_value(const SchemaValue& value) {
-    struct Speller {
-        std::string operator()(std::monostate) const { return "nothing"; }
-        std::string operator()(bool flag) const { return flag ? "true" : "false"; }
-        std::string operator()(std::int64_t number) const { return std::to_string(number); }
-        std::string operator()(std::uint64_t number) const { return std::to_string(number); }
-        std::string operator()(double number) const {
-            if (!std::isfinite(number)) {
-                return std::isnan(number) ? "nan" : number < 0 ? "-inf" : "inf";
-            }
-            std::array<char, 32> buffer{};
-            const char* const end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), number).ptr;
-            std::string text{buffer.data(), static_cast<std::size_t>(end - buffer.data())};
-            return text.find_first_of(".e") == std::string::npos ? text + ".0" : text;
-        }
-        std::string operator()(const std::string& words) const {
-            constexpr std::string_view digits = "0123456789ABCDEF";
-            std::string text = "\"";
-            for (const char c : words) {
-                const auto byte = static_cast<unsigned char>(c);
-                if (c == '"' || c == '\\') {
-                    text += '\\';
-                    text += c;
-                } else if (byte < 0x20 || byte == 0x7F) {
-                    text += "\\u00";
-                    text += digits[byte >> 4U];
-                    text += digits[byte & 0xFU];
-                } else {
-                    text += c;
-                }
-            }
-            return text + '"';
-        }
-    };
-    return std::visit(Speller{}, value);
+    // Not std::visit, which makes a table of functions for every visitor and costs whoever includes this.
+    if (const auto* const flag = std::get_if<bool>(&value)) {
+        return *flag ? "true" : "false";
+    }
+    if (const auto* const number = std::get_if<std::int64_t>(&value)) {
+        return std::to_string(*number);
+    }
+    if (const auto* const number = std::get_if<std::uint64_t>(&value)) {
+        return std::to_string(*number);
+    }
+    if (const auto* const number = std::get_if<double>(&value)) {
+        return spell_real(*number);
+    }
+    const auto* const words = std::get_if<std::string>(&value);
+    return words == nullptr ? "nothing" : spell_text(*words);
 }
 
 /// The fewest letters to insert, remove or replace that turn one word into the other. Cost: O(length × length).

@@ -131,13 +131,13 @@ namespace ecsdb::detail {
             if (auto checked = check_type(draft, in_struct(i, k), field); !checked) {
                 return checked;
             }
-            const char* const promise = field.unique                 ? "constraint"
-                                        : field.not_null             ? "constraint"
-                                        : field.indexed              ? "indexed"
-                                        : field.foreign_key          ? "foreign_key"
-                                        : field.min != SchemaValue{} ? "min"
-                                        : field.max != SchemaValue{} ? "max"
-                                                                     : nullptr;
+            const char* const promise = field.unique          ? "constraint"
+                                        : field.not_null      ? "constraint"
+                                        : field.indexed       ? "indexed"
+                                        : field.foreign_key   ? "foreign_key"
+                                        : is_given(field.min) ? "min"
+                                        : is_given(field.max) ? "max"
+                                                              : nullptr;
             if (promise != nullptr) {
                 return draft.error(in_struct(i, k, promise),
                                    "`" + std::string{promise} + "` belongs to a field of a table, not of a struct");

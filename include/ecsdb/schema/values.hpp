@@ -8,7 +8,6 @@
 #include "ecsdb/schema/types.hpp"
 #include "ecsdb/schema/utf8.hpp"
 
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -55,6 +54,11 @@ struct IntegerRange {
 
 namespace ecsdb::detail {
 
+/// Whether the schema says anything here.
+[[nodiscard]] inline bool is_given(const SchemaValue& value) noexcept {
+    return value.index() != 0;
+}
+
 /// Brings an integer or a real to the form a field of the numeric `type` keeps; says what is wrong with it otherwise.
 [[nodiscard]] inline Result<SchemaValue> fit_number(FieldType type, const SchemaValue& value) {
     const auto* const signed_number = std::get_if<std::int64_t>(&value);
@@ -72,7 +76,7 @@ namespace ecsdb::detail {
                                                          : static_cast<double>(*unsigned_number);
         const double limit =
             type == FieldType::F32 ? static_cast<double>(std::numeric_limits<float>::max()) : std::numeric_limits<double>::max();
-        if (!(std::fabs(number) <= limit)) {
+        if (!(number >= -limit && number <= limit)) {
             return refuse(" is not a number within ");
         }
         return SchemaValue{number};
@@ -94,10 +98,10 @@ namespace ecsdb::detail {
     const auto refuse = [&](const std::string& why) { return Error{ErrorCode::InvalidSchema, spell_value(value) + why}; };
     switch (field.type) {
     case FieldType::Bool:
-        if (!std::holds_alternative<bool>(value)) {
-            return refuse(" is neither true nor false, and the field is bool");
+        if (const auto* const flag = std::get_if<bool>(&value)) {
+            return SchemaValue{*flag};
         }
-        return SchemaValue{value};
+        return refuse(" is neither true nor false, and the field is bool");
     case FieldType::Entity:
         return refuse(" cannot be the default of an entity reference: it is null until it is set");
     case FieldType::Struct:
@@ -113,7 +117,7 @@ namespace ecsdb::detail {
         if (!is_utf8(*text)) {
             return Error{ErrorCode::InvalidSchema, "is not UTF-8"};
         }
-        return SchemaValue{value};
+        return SchemaValue{*text};
     }
     case FieldType::Enum: {
         const EnumType& type = draft.enums[field.type_index];
@@ -133,21 +137,27 @@ namespace ecsdb::detail {
     }
 }
 
-/// Whether `a` < `b`; both as `fit_number` returned them for one type.
+/// Whether `a` < `b`, where both are numbers as `fit_number` returned them for one type.
 [[nodiscard]] inline bool is_less(const SchemaValue& a, const SchemaValue& b) noexcept {
-    return a.index() == b.index() && a < b;
+    if (const auto* const left = std::get_if<std::int64_t>(&a), * const right = std::get_if<std::int64_t>(&b); left && right) {
+        return *left < *right;
+    }
+    if (const auto* const left = std::get_if<std::uint64_t>(&a), * const right = std::get_if<std::uint64_t>(&b); left && right) {
+        return *left < *right;
+    }
+    const auto *const left = std::get_if<double>(&a), *const right = std::get_if<double>(&b);
+    return left != nullptr && right != nullptr && *left < *right;
 }
 
 /// Checks and fits a field's default and bounds. `place` names the field.
 [[nodiscard]] inline Result<void> check_values(const SchemaDraft& draft, Field& field, SchemaPlace place) {
-    const auto given = [](const SchemaValue& value) { return !std::holds_alternative<std::monostate>(value); };
     const auto at_key = [&](std::string_view key) {
         place.key = key;
         return place;
     };
     const std::pair<std::string_view, SchemaValue*> bounds[] = {{"min", &field.min}, {"max", &field.max}};
     for (const auto& [key, bound] : bounds) {
-        if (!given(*bound)) {
+        if (!is_given(*bound)) {
             continue;
         }
         if (!is_integer(field.type) && !is_floating(field.type)) {
@@ -160,10 +170,10 @@ namespace ecsdb::detail {
         }
         *bound = *std::move(fitted);
     }
-    if (given(field.min) && given(field.max) && is_less(field.max, field.min)) {
+    if (is_given(field.min) && is_given(field.max) && is_less(field.max, field.min)) {
         return draft.error(at_key("min"), "min " + spell_value(field.min) + " is above max " + spell_value(field.max));
     }
-    if (!given(field.default_value)) {
+    if (!is_given(field.default_value)) {
         return {};
     }
     auto fitted = fit_default(draft, field);

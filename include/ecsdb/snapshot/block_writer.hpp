@@ -129,8 +129,8 @@ private:
             const std::size_t rows = std::min(max_index_rows, index_.size() - first);
             ByteBuffer& out =
                 open({BlockKind::Index, Codec::Raw, 0, 0, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(rows)});
-            for (const IndexEntry& entry : index_.view().subspan(first, rows)) {
-                out.append(encode_index_entry(entry.header, entry.offset));
+            for (std::size_t i = first; i < first + rows; ++i) {
+                out.append(encode_index_entry(index_[i].header, index_[i].offset));
             }
             close(0);
         }

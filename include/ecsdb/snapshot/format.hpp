@@ -8,10 +8,10 @@
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/schema/schema.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 
@@ -107,7 +107,7 @@ struct Footer {
     std::array<std::byte, file_header_size> bytes{};
     store_le<std::uint64_t>(bytes.data(), file_magic);
     store_le<std::uint16_t>(bytes.data() + 12, format_version);
-    std::ranges::copy(header.identity.database, bytes.begin() + 16);
+    std::memcpy(bytes.data() + 16, header.identity.database.data(), header.identity.database.size());
     store_le<std::uint32_t>(bytes.data() + 32, header.identity.epoch);
     store_le<std::uint32_t>(bytes.data() + 36, header.identity.shard);
     store_le<std::uint64_t>(bytes.data() + 40, header.lsn);
@@ -133,7 +133,7 @@ struct Footer {
                      "snapshot format version " + std::to_string(version) + "; this build reads version " + std::to_string(format_version)};
     }
     FileHeader header;
-    std::ranges::copy(bytes.subspan(16, header.identity.database.size()), header.identity.database.begin());
+    std::memcpy(header.identity.database.data(), bytes.data() + 16, header.identity.database.size());
     header.identity.epoch = load_le<std::uint32_t>(bytes.data() + 32);
     header.identity.shard = load_le<std::uint32_t>(bytes.data() + 36);
     header.lsn = load_le<std::uint64_t>(bytes.data() + 40);

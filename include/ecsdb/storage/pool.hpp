@@ -3,8 +3,9 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
-#include "ecsdb/storage/page.hpp"
+#include "ecsdb/storage/magazine.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -24,26 +25,16 @@ struct PoolOptions {
 /// The nodes of one database.
 ///
 /// One thread, the writer, takes and gives; what it gave last it takes next, while that is still in its cache (design D8). Other threads
-/// that fill fresh pages go through a `Cache` of their own: whole magazines of nodes pass between them and the writer over a depot, one
-/// atomic exchange each.
+/// that fill fresh pages go through a `Cache` of their own: whole magazines of nodes pass between them and the writer over a depot.
 class PagePool {
     struct Block {
         Block* next;
         std::size_t bytes;
     };
 
-    static constexpr std::uint32_t magazine_nodes = 64;
-    /// A handful of free nodes on their way from one thread to another.
-    struct Magazine {
-        Magazine* next = nullptr;
-        Magazine* next_made = nullptr;
-        std::uint32_t count = 0;
-        std::array<Node*, magazine_nodes> nodes{};
-    };
-
 public:
     PagePool(Allocator& allocator, const PoolOptions& options) noexcept
-        : allocator_{&allocator}, options_{options}, next_block_bytes_{options.first_block_bytes} {}
+        : allocator_{&allocator}, options_{options}, next_block_bytes_{options.first_block_bytes}, magazines_{allocator} {}
     PagePool(const PagePool&) = delete;
     PagePool& operator=(const PagePool&) = delete;
     /// Returns every block; no node may be in use.
@@ -53,12 +44,6 @@ public:
             Block* const next = block->next;
             allocator_->deallocate(block, block->bytes, block_alignment);
             block = next;
-        }
-        Magazine* magazine = magazines_.load(std::memory_order_acquire);
-        while (magazine != nullptr) {
-            Magazine* const next = magazine->next_made;
-            allocator_->deallocate(magazine, sizeof(Magazine), alignof(Magazine));
-            magazine = next;
         }
     }
 
@@ -90,9 +75,32 @@ public:
         }
     }
 
-    /// Counts a node another thread took as in use from now on. Writer only.
-    void adopt(const Node* node) noexcept {
-        used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + node->bytes, std::memory_order_relaxed);
+    /// Takes back every node of a magazine, and the magazine; they will be taken in the order they were put in. Writer only.
+    void give_all(Magazine& magazine) noexcept {
+        if (magazine.count == 0) {
+            put_away(magazine);
+            return;
+        }
+        used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) - std::size_t{magazine.count} * magazine.node_bytes,
+                          std::memory_order_relaxed);
+        std::reverse(magazine.nodes.begin(), magazine.nodes.begin() + magazine.count); // the last is taken first
+        depot_[class_of(magazine.node_bytes)].push(magazine);
+    }
+
+    /// An empty magazine; null when memory is refused. Any thread.
+    [[nodiscard]] Magazine* take_magazine() noexcept {
+        Magazine* const magazine = empties_.pop(magazines_);
+        return magazine != nullptr ? magazine : magazines_.make();
+    }
+    /// Takes back a magazine whose nodes, if any, belong to somebody else. Any thread.
+    void put_away(Magazine& magazine) noexcept {
+        magazine.count = 0;
+        empties_.push(magazine);
+    }
+
+    /// Counts `bytes` in nodes another thread took as in use from now on. Writer only.
+    void adopt(std::size_t bytes) noexcept {
+        used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
     }
 
     /// Bytes in nodes that some version holds. Any thread.
@@ -124,8 +132,8 @@ public:
         Cache(PagePool& pool, std::uint32_t bytes) noexcept : pool_{&pool}, size_class_{class_of(bytes)} {}
         Cache(Cache&& other) noexcept
             : pool_{other.pool_}, size_class_{other.size_class_}, current_{std::exchange(other.current_, nullptr)},
-              rest_{std::exchange(other.rest_, nullptr)}, cursor_{std::exchange(other.cursor_, nullptr)}, end_{std::exchange(other.end_,
-                                                                                                                             nullptr)} {}
+              aside_{std::exchange(other.aside_, nullptr)}, cursor_{std::exchange(other.cursor_, nullptr)}, end_{std::exchange(other.end_,
+                                                                                                                               nullptr)} {}
         Cache& operator=(Cache&&) = delete;
         ~Cache() { release(); }
 
@@ -136,20 +144,32 @@ public:
             }
             return take_slowly();
         }
+        /// The next 64 nodes come from one magazine where there are full ones: nodes that were retired together stay together, in their
+        /// order, which the hardware's prefetcher rewards.
+        void begin_run() noexcept {
+            while (current_ == nullptr || !current_->is_full()) {
+                if (current_ != nullptr) {
+                    set_aside();
+                }
+                current_ = pool_->depot_[size_class_].pop(pool_->magazines_);
+                if (current_ == nullptr) {
+                    return;
+                }
+            }
+        }
         /// Takes back a node that was not needed after all.
         void give(Node* node) noexcept {
-            if (current_ == nullptr || current_->count == magazine_nodes) {
-                Magazine* const empty = pool_->empty_magazine();
+            if (current_ == nullptr || current_->is_full()) {
+                Magazine* const empty = pool_->take_magazine();
                 if (empty == nullptr) {
                     return; // stays unused until the pool itself goes
                 }
                 if (current_ != nullptr) {
-                    current_->next = rest_;
-                    rest_ = current_;
+                    pool_->depot_[size_class_].push(*current_);
                 }
                 current_ = empty;
             }
-            current_->nodes[current_->count++] = node;
+            current_->put(node);
         }
         /// Hands everything left to the depot.
         void release() noexcept {
@@ -157,39 +177,42 @@ public:
             while (static_cast<std::size_t>(end_ - cursor_) >= bytes) {
                 give(make_node(std::exchange(cursor_, cursor_ + bytes), bytes));
             }
-            if (current_ != nullptr && current_->count == 0) {
-                // In the depot it would be buried under full ones, and never serve again.
-                current_->next = nullptr;
-                push(pool_->empties_, std::exchange(current_, nullptr));
-            } else if (current_ != nullptr) {
-                current_->next = std::exchange(rest_, nullptr);
-                rest_ = std::exchange(current_, nullptr);
-            }
-            if (rest_ != nullptr) {
-                push(pool_->depot_[size_class_], std::exchange(rest_, nullptr));
+            put_back();
+            while (aside_ != nullptr) {
+                current_ = std::exchange(aside_, aside_->next);
+                put_back();
             }
         }
 
     private:
+        void set_aside() noexcept {
+            if (current_->count == 0) {
+                pool_->put_away(*current_);
+            } else {
+                current_->next = std::exchange(aside_, current_);
+            }
+            current_ = nullptr;
+        }
+        void put_back() noexcept {
+            if (current_ == nullptr) {
+                return;
+            }
+            if (current_->count == 0) {
+                pool_->put_away(*current_);
+            } else {
+                pool_->depot_[size_class_].push(*current_);
+            }
+            current_ = nullptr;
+        }
+
         ECSDB_NOINLINE Node* take_slowly() noexcept {
             const std::uint32_t bytes = class_bytes(size_class_);
-            if (current_ != nullptr) {
-                current_->next = nullptr;
-                push(pool_->empties_, std::exchange(current_, nullptr));
-            }
-            if (rest_ == nullptr && end_ - cursor_ < static_cast<std::ptrdiff_t>(bytes)) {
-                // First given, first taken: pages keep their order in memory, which the hardware's prefetcher rewards.
-                for (Magazine* chain = pool_->depot_[size_class_].exchange(nullptr, std::memory_order_acquire); chain != nullptr;) {
-                    Magazine* const next = std::exchange(chain->next, rest_);
-                    rest_ = std::exchange(chain, next);
-                }
-            }
-            if (rest_ != nullptr) {
-                current_ = rest_;
-                rest_ = std::exchange(current_->next, nullptr);
-                return take(); // an empty magazine is followed by another try; the chain is finite
-            }
             if (end_ - cursor_ < static_cast<std::ptrdiff_t>(bytes)) {
+                put_back();
+                current_ = aside_ != nullptr ? std::exchange(aside_, aside_->next) : pool_->depot_[size_class_].pop(pool_->magazines_);
+                if (current_ != nullptr) {
+                    return take();
+                }
                 Block* const block = pool_->new_block(std::max<std::size_t>(pool_->options_.max_block_bytes, 2 * std::size_t{bytes}));
                 if (block == nullptr) {
                     return nullptr;
@@ -203,7 +226,7 @@ public:
         PagePool* pool_;
         std::uint32_t size_class_;
         Magazine* current_ = nullptr;
-        Magazine* rest_ = nullptr;
+        Magazine* aside_ = nullptr; ///< Magazines no longer full.
         std::byte* cursor_ = nullptr;
         std::byte* end_ = nullptr;
     };
@@ -216,7 +239,7 @@ private:
     static constexpr std::uint32_t class_count = small_classes + 4 * 20 + 4;
     static constexpr std::size_t block_alignment = 64;
     static constexpr std::size_t block_header_bytes = 64;
-    static constexpr std::uint32_t overflow_count = 5 * magazine_nodes;
+    static constexpr std::uint32_t overflow_count = 5 * Magazine::capacity;
 
     struct FreeList {
         Node* first = nullptr;
@@ -245,70 +268,28 @@ private:
         return ::new (static_cast<void*>(memory)) Node{0, 0, nullptr, bytes, 0};
     }
 
-    /// Puts a chain of magazines on top of a stack. Stacks are only ever emptied whole, so there is no ABA. Release pairs with the acquire
-    /// of whoever takes the chain: what was done with the nodes before happens before what is done next.
-    static void push(std::atomic<Magazine*>& stack, Magazine* chain) noexcept {
-        // What is left of a chain just taken mostly meets an empty stack; walking it each time would make emptying a long one quadratic.
-        Magazine* none = nullptr;
-        if (stack.compare_exchange_strong(none, chain, std::memory_order_release, std::memory_order_relaxed)) {
-            return;
-        }
-        Magazine* last = chain;
-        while (last->next != nullptr) {
-            last = last->next;
-        }
-        Magazine* expected = stack.load(std::memory_order_relaxed);
-        do {
-            last->next = expected;
-        } while (!stack.compare_exchange_weak(expected, chain, std::memory_order_release, std::memory_order_relaxed));
-    }
-
-    /// An empty magazine; null when memory is refused. Any thread.
-    Magazine* empty_magazine() noexcept {
-        if (Magazine* const magazine = empties_.exchange(nullptr, std::memory_order_acquire); magazine != nullptr) {
-            if (Magazine* const rest = std::exchange(magazine->next, nullptr); rest != nullptr) {
-                push(empties_, rest);
-            }
-            return magazine;
-        }
-        void* const memory = allocator_->allocate(sizeof(Magazine), alignof(Magazine));
-        if (memory == nullptr) {
-            return nullptr;
-        }
-        auto* const magazine = ::new (memory) Magazine;
-        Magazine* expected = magazines_.load(std::memory_order_relaxed);
-        do {
-            magazine->next_made = expected;
-        } while (!magazines_.compare_exchange_weak(expected, magazine, std::memory_order_release, std::memory_order_relaxed));
-        return magazine;
-    }
-
     ECSDB_NOINLINE void spill(FreeList& list, std::uint32_t size_class) noexcept {
-        Magazine* const magazine = empty_magazine();
+        Magazine* const magazine = take_magazine();
         if (magazine == nullptr) {
             return; // the list just stays long
         }
-        while (magazine->count < magazine_nodes) {
-            magazine->nodes[magazine->count++] = std::exchange(list.first, list.first->next);
+        while (!magazine->is_full()) {
+            magazine->put(std::exchange(list.first, list.first->next));
         }
-        list.count -= magazine_nodes;
-        push(depot_[size_class], magazine);
+        list.count -= Magazine::capacity;
+        depot_[size_class].push(*magazine);
     }
 
     ECSDB_NOINLINE Node* refill(std::uint32_t size_class) noexcept {
         FreeList& list = free_[size_class];
-        if (Magazine* magazine = depot_[size_class].exchange(nullptr, std::memory_order_acquire); magazine != nullptr) {
-            if (Magazine* const rest = std::exchange(magazine->next, nullptr); rest != nullptr) {
-                push(depot_[size_class], rest);
+        if (Magazine* const magazine = depot_[size_class].pop(magazines_); magazine != nullptr) {
+            for (std::uint32_t i = 0; i < magazine->count; ++i) {
+                magazine->nodes[i]->next = list.first;
+                list.first = magazine->nodes[i];
             }
-            while (magazine->count != 0) {
-                Node* const node = magazine->nodes[--magazine->count];
-                node->next = list.first;
-                list.first = node;
-                ++list.count;
-            }
-            push(empties_, magazine);
-            return list.first != nullptr ? list.first : refill(size_class);
+            list.count += magazine->count; // at least 1: empty ones never get there
+            put_away(*magazine);
+            return list.first;
         }
         const std::uint32_t bytes = class_bytes(size_class);
         Node* node = nullptr;
@@ -377,9 +358,9 @@ private:
     std::byte* end_ = nullptr;
     Block* spare_ = nullptr; ///< Reserved blocks, linked through the word after their header.
     std::array<FreeList, class_count> free_{};
-    std::array<std::atomic<Magazine*>, class_count> depot_{};
-    std::atomic<Magazine*> empties_{nullptr};
-    std::atomic<Magazine*> magazines_{nullptr}; ///< Every magazine ever made.
+    Magazines magazines_;
+    MagazineStack empties_;
+    std::array<MagazineStack, class_count> depot_{};
     std::atomic<Block*> blocks_{nullptr};
     std::atomic<std::size_t> allocated_bytes_{0};
     std::atomic<std::size_t> used_bytes_{0};

@@ -37,11 +37,21 @@ public:
         ++limbo_count_;
     }
 
+    /// The same for every node of a magazine, which goes with them.
+    void retire_all(Magazine& magazine, Stamp stamp) noexcept {
+        magazine.retired = stamp;
+        magazine.next = nullptr;
+        (limbo_magazines_ == nullptr ? limbo_magazines_ : last_magazine_->next) = &magazine;
+        last_magazine_ = &magazine;
+        retired_bytes_.add(bytes_of(magazine));
+        limbo_count_ += magazine.count;
+    }
+
     /// True when enough has been retired since the last look to be worth reading the pins.
     [[nodiscard]] bool due(std::size_t slot_count) const noexcept { return limbo_count_ >= std::max<std::size_t>(16, 2 * slot_count); }
     /// True when a look could free something at all.
     [[nodiscard]] bool holds_anything() const noexcept {
-        return limbo_.first != nullptr || unfiled_.first != nullptr || buckets_ != nullptr;
+        return limbo_.first != nullptr || limbo_magazines_ != nullptr || unfiled_.first != nullptr || buckets_ != nullptr;
     }
     /// Bytes in nodes that only older versions contain. Any thread.
     [[nodiscard]] std::size_t retired_bytes() const noexcept { return retired_bytes_.get(); }
@@ -75,6 +85,17 @@ public:
             --limbo_count_;
             free_or_file(node);
         }
+        // The depot gives the last first: what was retired first is given last, so that pages are reused in the order of their rows.
+        Magazine* newest_first = nullptr;
+        while (limbo_magazines_ != nullptr && limbo_magazines_->retired <= published) {
+            Magazine* const magazine = std::exchange(limbo_magazines_, limbo_magazines_->next);
+            limbo_count_ -= magazine->count;
+            magazine->next = std::exchange(newest_first, magazine);
+        }
+        while (newest_first != nullptr) {
+            Magazine* const magazine = std::exchange(newest_first, newest_first->next);
+            free_or_file(*magazine);
+        }
     }
 
     /// Takes back the retirement of everything retired with `stamp` or later, because the versions that did so are discarded.
@@ -91,6 +112,17 @@ public:
         }
         limbo_ = kept;
         limbo_count_ = count;
+        Magazine* magazine = std::exchange(limbo_magazines_, nullptr);
+        while (magazine != nullptr) {
+            Magazine* const next = magazine->next;
+            retired_bytes_.set(retired_bytes_.get() - bytes_of(*magazine));
+            if (magazine->retired < stamp) {
+                retire_all(*magazine, magazine->retired);
+            } else {
+                pool_->put_away(*magazine);
+            }
+            magazine = next;
+        }
     }
 
 private:
@@ -151,6 +183,25 @@ private:
         return complete && fits;
     }
 
+    [[nodiscard]] static std::size_t bytes_of(const Magazine& magazine) noexcept {
+        return std::size_t{magazine.count} * magazine.node_bytes;
+    }
+
+    void free_or_file(Magazine& magazine) noexcept {
+        const Stamp* const above = std::lower_bound(pins_, pins_ + pin_count_, magazine.retired);
+        if (above == pins_ || *(above - 1) < magazine.oldest_born) {
+            retired_bytes_.set(retired_bytes_.get() - bytes_of(magazine));
+            pool_->give_all(magazine);
+            return;
+        }
+        // Some pin needs some of them: they part ways.
+        for (std::uint32_t i = 0; i < magazine.count; ++i) {
+            magazine.nodes[i]->retired = magazine.retired;
+            free_or_file(magazine.nodes[i]);
+        }
+        pool_->put_away(magazine);
+    }
+
     void free_or_file(Node* node) noexcept {
         const Stamp* const above = std::lower_bound(pins_, pins_ + pin_count_, node->retired);
         if (above != pins_ && *(above - 1) >= node->born) {
@@ -188,6 +239,8 @@ private:
     PagePool* pool_;
     List limbo_;
     List unfiled_;
+    Magazine* limbo_magazines_ = nullptr; ///< In order of retirement too.
+    Magazine* last_magazine_ = nullptr;
     std::size_t limbo_count_ = 0;
     Counter retired_bytes_;
     Bucket* buckets_ = nullptr;

@@ -31,9 +31,11 @@ struct Chunk {
     return std::any_of(tables.begin(), tables.end(), [&](TableId table) { return schema.table(table).storage == Storage::Sparse; });
 }
 
-/// Calls `visit(const Chunk&)` for the rows of one archetype, cut at the smallest page among the columns. The archetype has all `tables`.
+/// Calls `visit(const Chunk&)` for the rows of one archetype from `first_row` up to `end_row`, cut at the smallest page among the columns.
+/// `first_row` begins a page of every column; the archetype has all `tables`.
 template <typename Visit>
-void for_each_chunk(const Archetype& archetype, std::span<const TableId> tables, Visit&& visit) {
+void for_each_chunk(const Archetype& archetype, std::span<const TableId> tables, std::uint32_t first_row, std::uint32_t end_row,
+                    Visit&& visit) {
     std::array<std::uint16_t, max_query_tables> columns; // NOLINT: filled below
     std::uint32_t shift = Archetype::index_geometry.shift;
     for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -46,9 +48,9 @@ void for_each_chunk(const Archetype& archetype, std::span<const TableId> tables,
     Chunk chunk;
     chunk.archetype = &archetype;
     const std::uint32_t step = 1U << shift;
-    for (std::uint32_t row = 0; row < archetype.rows; row += step) {
+    for (std::uint32_t row = first_row; row < end_row; row += step) {
         chunk.first_row = row;
-        chunk.count = std::min(step, archetype.rows - row);
+        chunk.count = std::min(step, end_row - row);
         chunk.indices = archetype.index_page(Archetype::index_geometry.page_of(row)) + Archetype::index_geometry.row_in_page(row);
         for (std::size_t i = 0; i < tables.size(); ++i) {
             const bool tag = archetype.shape->columns()[columns[i]].geometry.stride == 0;
@@ -64,7 +66,7 @@ void for_each_chunk(const Root& root, std::span<const TableId> tables, Visit&& v
     ECSDB_ASSERT(tables.size() <= max_query_tables, "a query names at most 32 tables");
     root.for_each_archetype([&](const Archetype& archetype) {
         if (std::all_of(tables.begin(), tables.end(), [&](TableId table) { return archetype.shape->has(table); })) {
-            for_each_chunk(archetype, tables, visit);
+            for_each_chunk(archetype, tables, 0, archetype.rows, visit);
         }
     });
 }

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace ecsdb::storage {
 
@@ -69,6 +70,12 @@ public:
             return nullptr;
         }
         return leaf == nullptr ? nullptr : &leaf->nodes[position & (leaf_size - 1U)];
+    }
+
+    /// The places from `position` on that lie together, at most `most`; as `writable_place`. Empty when memory is refused.
+    [[nodiscard]] std::span<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
+        Node** const first = writable_place(workspace, position);
+        return {first, first == nullptr ? 0 : std::min(most, leaf_size - (position & (leaf_size - 1U)))};
     }
 
     /// The existing node at `position`, made one of this batch. Null when memory is refused.

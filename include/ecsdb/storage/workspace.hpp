@@ -6,9 +6,12 @@
 #include "ecsdb/storage/reclaim.hpp"
 #include "ecsdb/storage/undo.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
+#include <utility>
 
 namespace ecsdb::storage {
 
@@ -94,6 +97,32 @@ public:
         return true;
     }
 
+    /// The same for whole runs of pages of one size that another thread took from the pool: `fresh[i]` goes where `places[i]` is, which
+    /// holds a page. One note for all of them, and what goes is let go of together. On false nothing has changed, and the pages are the
+    /// caller's.
+    [[nodiscard]] bool replace_pages(std::span<Node*> places, std::span<Node* const> fresh) noexcept {
+        if (!undo_.note(places.data(), places.size_bytes())) {
+            return false;
+        }
+        pool_->adopt(fresh.size() * fresh[0]->bytes);
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            if (i + prefetched < places.size()) {
+                __builtin_prefetch(fresh[i + prefetched], 1);
+                __builtin_prefetch(places[i + prefetched]);
+            }
+            Node* const old = std::exchange(places[i], fresh[i]);
+            fresh[i]->born = stamp_;
+            fresh[i]->timeline = 0;
+            fresh[i]->next = created_;
+            created_ = fresh[i];
+            if (owns(old) || !put_in_magazine(old)) {
+                old->retired = link_of(replaced_);
+                replaced_ = old;
+            }
+        }
+        return true;
+    }
+
     /// The running transaction's changes stand.
     void keep() noexcept {
         undo_.clear();
@@ -101,6 +130,9 @@ public:
             Node* const node = replaced_;
             replaced_ = node_of(node->retired);
             release(node);
+        }
+        while (Magazine* const magazine = pop_magazine()) {
+            reclaimer_->retire_all(*magazine, stamp_);
         }
         created_ = nullptr;
     }
@@ -114,9 +146,39 @@ public:
             pool_->give(node);
         }
         replaced_ = nullptr;
+        while (Magazine* const magazine = pop_magazine()) {
+            pool_->put_away(*magazine);
+        }
     }
 
 private:
+    static constexpr std::size_t prefetched = 12;
+
+    bool put_in_magazine(Node* node) noexcept {
+        Magazine* last = last_magazine_;
+        if (last == nullptr || last->is_full() || last->node_bytes != node->bytes) [[unlikely]] {
+            Magazine* const added = pool_->take_magazine();
+            if (added == nullptr) {
+                return false;
+            }
+            added->node_bytes = node->bytes;
+            added->oldest_born = node->born;
+            (last == nullptr ? magazines_ : last->next) = added;
+            last = last_magazine_ = added;
+        }
+        last->oldest_born = std::min(last->oldest_born, node->born);
+        last->put(node);
+        return true;
+    }
+    /// In the order they were filled.
+    Magazine* pop_magazine() noexcept {
+        Magazine* const magazine = magazines_;
+        if (magazine != nullptr) {
+            magazines_ = magazine == last_magazine_ ? nullptr : magazine->next;
+            last_magazine_ = magazines_ == nullptr ? nullptr : last_magazine_;
+        }
+        return magazine;
+    }
     // A node can be both created and replaced by the same transaction, so the two chains use different fields, idle until a node is
     // retired.
     static Stamp link_of(Node* node) noexcept { return static_cast<Stamp>(reinterpret_cast<std::uintptr_t>(node)); }
@@ -128,6 +190,8 @@ private:
     Stamp stamp_ = 1;
     Node* created_ = nullptr;
     Node* replaced_ = nullptr;
+    Magazine* magazines_ = nullptr; ///< What `replace_pages` replaced.
+    Magazine* last_magazine_ = nullptr;
 };
 
 } // namespace ecsdb::storage

@@ -6,10 +6,12 @@
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/delta/column_encoder.hpp"
 #include "ecsdb/storage/rows.hpp"
+#include "ecsdb/transaction/shared_work.hpp"
 #include "ecsdb/transaction/task.hpp"
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -34,11 +36,15 @@ struct UpdateTables {
 struct UpdateScratch {
     explicit UpdateScratch(Allocator& memory) noexcept : fresh{memory}, parts{memory}, swaps{memory}, allocator{&memory} {}
 
-    /// One archetype of the pinned version: where its fresh pages start in `fresh`.
+    /// One archetype of the pinned version: where its fresh pages start in `fresh`, and its pieces among all pieces.
     struct Part {
-        storage::ArchetypeId archetype;
-        std::uint32_t rows;
+        const storage::Archetype* archetype;
         std::size_t first;
+        std::uint32_t first_piece;
+    };
+    /// One of the two threads that may compute: the caller, and the helper.
+    struct Worker {
+        std::array<std::unique_ptr<delta::ColumnEncoder>, max_written_tables> encoders;
     };
     /// A page the writer swapped in, with what a delta needs to know of it.
     struct Swap {
@@ -52,7 +58,7 @@ struct UpdateScratch {
     GrowArray<storage::Node*> fresh;
     GrowArray<Part> parts;
     GrowArray<Swap> swaps;
-    std::array<std::unique_ptr<delta::ColumnEncoder>, max_written_tables> encoders;
+    std::array<Worker, 2> workers;
     std::array<const Table*, max_written_tables> encoder_tables{};
     Allocator* allocator;
     UpdateScratch* next = nullptr;
@@ -60,11 +66,12 @@ struct UpdateScratch {
 
 /// One whole-column update (design D13.2).
 ///
-/// The caller's thread computes every row from the version it pinned, into fresh pages. The writer compares, page by page, the pointers of
-/// every column read or written and of the row → entity column: an equal pointer is an unchanged page, because the pin keeps its address
-/// from being reused. Where they are equal it swaps the fresh page in; where not, and for rows that appeared meanwhile, it computes again
-/// from the present rows. So the update is serialisable at the place of its commit.
-class ColumnUpdate : public Task {
+/// The caller's thread computes every row from the version it pinned, into fresh pages; a writer with nothing else to do computes some of
+/// them meanwhile. Then the writer compares, page by page, the pointers of every column read or written and of the row → entity column: an
+/// equal pointer is an unchanged page, because the pin keeps its address from being reused. Where they are equal it swaps the fresh page
+/// in; where not, and for rows that appeared meanwhile, it computes again from the present rows. So the update is serialisable at the place
+/// of its commit.
+class ColumnUpdate : public Task, public SharedWork {
 public:
     /// Computes `rows` rows. `in[i]` are the present rows of table i (written ones first), `out[i]` the new ones of written table i; they
     /// do not overlap.
@@ -76,6 +83,10 @@ public:
         scratch_->fresh.clear();
         scratch_->parts.clear();
         scratch_->swaps.clear();
+        for (std::size_t i = 0; i < tables_.count; ++i) {
+            geometry_[i] = PageGeometry{pinned_.get()->schema->table(tables_.ids[i]).size};
+            unit_rows_ = std::max(unit_rows_, geometry_[i].rows());
+        }
     }
     ~ColumnUpdate() override { let_go(); }
 
@@ -86,7 +97,7 @@ public:
         if (pinned_.get() == nullptr) {
             return;
         }
-        for (std::size_t i = 0; i < tables_.written; ++i) {
+        for (std::size_t i = 0; placed_ != scratch_->fresh.size() && i < tables_.written; ++i) {
             storage::PagePool::Cache unused = cache_of(i);
             for (std::size_t slot = 0; slot < scratch_->fresh.size(); ++slot) {
                 if (scratch_->fresh[slot] != nullptr && written_of(slot) == i) {
@@ -97,25 +108,37 @@ public:
         pinned_ = storage::PinnedRoot{};
     }
 
-    /// The caller's part: fills fresh pages for every row of the pinned version, and encodes their delta if `with_delta`. False when memory
-    /// is refused.
-    [[nodiscard]] bool compute(bool with_delta) noexcept {
-        const storage::Root& root = *pinned_.get();
-        std::array<storage::PagePool::Cache, max_written_tables> caches = all_caches(std::make_index_sequence<max_written_tables>{});
+    /// The caller's part: fills fresh pages for every row of the pinned version, and encodes their delta if `with_delta`. The desk may send
+    /// help. False when memory is refused.
+    [[nodiscard]] bool compute(bool with_delta, HelpDesk& desk) noexcept {
         with_delta_ = with_delta;
-        for (std::size_t i = 0; with_delta && i < tables_.written; ++i) {
-            const Table& table = root.schema->table(tables_.ids[i]);
-            std::unique_ptr<delta::ColumnEncoder>& encoder = scratch_->encoders[i];
-            // One table's encoder serves the next update of the same table.
-            if (encoder == nullptr || encoder->failed() || scratch_->encoder_tables[i] != &table) {
-                encoder = std::make_unique<delta::ColumnEncoder>(*scratch_->allocator, table);
-                scratch_->encoder_tables[i] = &table;
-            }
-            encoder->clear();
+        if (with_delta && !prepare_encoders()) {
+            return false;
         }
-        bool complete = true;
-        root.for_each_archetype([&](const storage::Archetype& archetype) { complete = complete && compute_archetype(archetype, caches); });
-        return complete;
+        const std::uint32_t pieces = plan();
+        if (pieces == 0) {
+            return !failed_.load(std::memory_order_relaxed);
+        }
+        set_pieces(pieces);
+        const bool offered = pieces >= least_pieces_to_share && desk.offer(*this);
+        {
+            Caches caches = all_caches(std::make_index_sequence<max_written_tables>{});
+            for (std::uint32_t piece = claim_front(); piece != no_piece; piece = claim_front()) {
+                compute_piece(piece, caches, scratch_->workers[0]);
+            }
+        }
+        if (offered) {
+            desk.withdraw(*this);
+        }
+        return !failed_.load(std::memory_order_relaxed);
+    }
+
+    void help(const IsNeeded& is_needed) noexcept override {
+        Caches caches = all_caches(std::make_index_sequence<max_written_tables>{});
+        std::uint32_t piece = 0;
+        while (!is_needed() && (piece = claim_back()) != no_piece) {
+            compute_piece(piece, caches, scratch_->workers[1]);
+        }
     }
 
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
@@ -131,7 +154,7 @@ public:
             return Error{ErrorCode::OutOfMemory, "column update: no memory to put the new pages in place"};
         }
         // Rows may have gone without another row changing: what the caller encoded then speaks of dead ones.
-        recomputed_ = recomputed_ || swapped_rows_ != computed_rows_;
+        recomputed_ = recomputed_ || placed_ != scratch_->fresh.size();
         return {};
     }
 
@@ -139,14 +162,13 @@ public:
     [[nodiscard]] bool counts_entities() const noexcept override { return false; }
 
     [[nodiscard]] bool encode(const storage::WriteBuffer& state, delta::Encoder& encoder) noexcept override {
-        for (std::uint32_t i = 0; i < tables_.written; ++i) {
-            if (recomputed_) {
-                delta::ColumnEncoder& pages = *scratch_->encoders[i];
-                pages.clear();
-                for (const UpdateScratch::Swap& swap : scratch_->swaps.view()) {
-                    if (swap.written == i) {
-                        pages.page(std::span{swap.indices, swap.rows}, storage::page_rows(swap.before), storage::page_rows(swap.after));
-                    }
+        for (std::uint32_t i = 0; recomputed_ && i < tables_.written; ++i) {
+            delta::ColumnEncoder& pages = *scratch_->workers[0].encoders[i];
+            pages.clear();
+            scratch_->workers[1].encoders[i]->clear();
+            for (const UpdateScratch::Swap& swap : scratch_->swaps.view()) {
+                if (swap.written == i) {
+                    pages.page(std::span{swap.indices, swap.rows}, storage::page_rows(swap.before), storage::page_rows(swap.after));
                 }
             }
         }
@@ -158,14 +180,15 @@ public:
         std::sort(order.begin(), order.begin() + tables_.written,
                   [&](std::size_t a, std::size_t b) { return tables_.ids[a] < tables_.ids[b]; });
         for (std::size_t i = 0; i < tables_.written; ++i) {
-            const delta::ColumnEncoder& pages = *scratch_->encoders[order[i]];
-            if (pages.failed()) {
-                return false;
+            std::array<std::span<const std::byte>, 2> bodies;
+            for (std::size_t worker = 0; worker < bodies.size(); ++worker) {
+                const delta::ColumnEncoder& pages = *scratch_->workers[worker].encoders[order[i]];
+                if (pages.failed()) {
+                    return false;
+                }
+                bodies[worker] = pages.body();
             }
-            const std::span<const std::byte> body = pages.body();
-            if (!body.empty()) {
-                encoder.columns(state.root().schema->table(tables_.ids[order[i]]), {&body, 1});
-            }
+            encoder.columns(state.root().schema->table(tables_.ids[order[i]]), bodies);
         }
         return true;
     }
@@ -175,12 +198,9 @@ private:
     using PageGeometry = storage::PageGeometry;
     using Caches = std::array<storage::PagePool::Cache, max_written_tables>;
 
-    [[nodiscard]] PageGeometry geometry_of(std::size_t table) const noexcept {
-        return PageGeometry{pinned_.get()->schema->table(tables_.ids[table]).size};
-    }
     [[nodiscard]] storage::PagePool::Cache cache_of(std::size_t written) const noexcept {
         return storage::PagePool::Cache{pinned_.store().pool(),
-                                        written < tables_.written ? geometry_of(written).page_bytes() : storage::page_header_bytes};
+                                        written < tables_.written ? geometry_[written].page_bytes() : storage::page_header_bytes};
     }
     template <std::size_t... I>
     [[nodiscard]] Caches all_caches(std::index_sequence<I...>) const noexcept {
@@ -190,14 +210,11 @@ private:
         const auto all = tables_.all();
         return std::all_of(all.begin(), all.end(), [&](TableId table) { return archetype.shape->has(table); });
     }
-    [[nodiscard]] std::size_t pages_of(std::size_t written, std::uint32_t rows) const noexcept {
-        return geometry_of(written).pages_for(rows);
-    }
-    /// Where the fresh pages of a written table start within an archetype's part.
+    /// Where the fresh pages of a written table start within an archetype's part; for `tables_.written`, how many there are in all.
     [[nodiscard]] std::size_t offset_of(std::size_t written, std::uint32_t rows) const noexcept {
         std::size_t offset = 0;
         for (std::size_t i = 0; i < written; ++i) {
-            offset += pages_of(i, rows);
+            offset += geometry_[i].pages_for(rows);
         }
         return offset;
     }
@@ -207,51 +224,90 @@ private:
             std::upper_bound(parts.begin(), parts.end(), slot, [](std::size_t s, const UpdateScratch::Part& p) { return s < p.first; });
         --part;
         std::size_t written = tables_.written - 1;
-        while (written > 0 && slot - part->first < offset_of(written, part->rows)) {
+        while (written > 0 && slot - part->first < offset_of(written, part->archetype->rows)) {
             --written;
         }
         return written;
     }
     [[nodiscard]] const UpdateScratch::Part* find_part(storage::ArchetypeId id) const noexcept {
         const auto parts = scratch_->parts.view();
-        const auto part = std::lower_bound(parts.begin(), parts.end(), id,
-                                           [](const UpdateScratch::Part& p, storage::ArchetypeId i) { return p.archetype < i; });
-        return part != parts.end() && part->archetype == id ? &*part : nullptr;
+        const auto part = std::lower_bound(parts.begin(), parts.end(), id, [](const UpdateScratch::Part& p, storage::ArchetypeId i) {
+            return p.archetype->shape->id() < i;
+        });
+        return part != parts.end() && part->archetype->shape->id() == id ? &*part : nullptr;
     }
 
-    bool compute_archetype(const Archetype& archetype, Caches& caches) noexcept {
-        if (!has_all(archetype)) {
-            return true;
+    [[nodiscard]] bool prepare_encoders() noexcept {
+        for (std::size_t i = 0; i < tables_.written; ++i) {
+            const Table& table = pinned_.get()->schema->table(tables_.ids[i]);
+            for (UpdateScratch::Worker& worker : scratch_->workers) {
+                std::unique_ptr<delta::ColumnEncoder>& encoder = worker.encoders[i];
+                // One table's encoder serves the next update of the same table.
+                if (encoder == nullptr || encoder->failed() || scratch_->encoder_tables[i] != &table) {
+                    encoder = std::make_unique<delta::ColumnEncoder>(*scratch_->allocator, table);
+                }
+                encoder->clear();
+            }
+            scratch_->encoder_tables[i] = &table;
         }
-        const std::size_t first = scratch_->fresh.size();
-        const std::size_t pages = offset_of(tables_.written, archetype.rows);
-        if (!scratch_->fresh.resize_for_overwrite(first + pages)) {
-            return false;
-        }
-        const std::span<storage::Node*> fresh = scratch_->fresh.view().subspan(first);
-        std::fill(fresh.begin(), fresh.end(), nullptr);
-        if (!scratch_->parts.push({archetype.shape->id(), archetype.rows, first})) {
-            scratch_->fresh.shrink_to(first);
-            return false;
-        }
-        computed_rows_ += archetype.rows;
-        std::array<PageGeometry, max_written_tables> geometry;
+        return true;
+    }
+
+    /// Rows of one piece: whole pages of every column, and a magazine of pages of the first one written. Few enough that a helper soon
+    /// looks up from its work.
+    [[nodiscard]] std::uint32_t piece_rows() const noexcept {
+        return std::max(unit_rows_, storage::Magazine::capacity * geometry_[0].rows());
+    }
+
+    /// Lists the archetypes and their pieces. The number of pieces; 0, and failed, when memory is refused.
+    [[nodiscard]] std::uint32_t plan() noexcept {
+        std::uint32_t pieces = 0;
+        pinned_.get()->for_each_archetype([&](const Archetype& archetype) {
+            if (failed_.load(std::memory_order_relaxed) || !has_all(archetype)) {
+                return;
+            }
+            const std::size_t first = scratch_->fresh.size();
+            const std::size_t pages = offset_of(tables_.written, archetype.rows);
+            if (!scratch_->fresh.resize_for_overwrite(first + pages)) {
+                failed_.store(true, std::memory_order_relaxed);
+                return;
+            }
+            std::fill_n(scratch_->fresh.view().data() + first, pages, nullptr);
+            if (!scratch_->parts.push({&archetype, first, pieces})) {
+                scratch_->fresh.shrink_to(first);
+                failed_.store(true, std::memory_order_relaxed);
+                return;
+            }
+            pieces += (archetype.rows + piece_rows() - 1) / piece_rows();
+        });
+        return failed_.load(std::memory_order_relaxed) ? 0 : pieces;
+    }
+
+    /// Fills the pages of one piece, and encodes their delta. Caller and helper, each with what is its own.
+    void compute_piece(std::uint32_t piece, Caches& caches, UpdateScratch::Worker& worker) noexcept {
+        const auto parts = scratch_->parts.view();
+        auto part = std::upper_bound(parts.begin(), parts.end(), piece,
+                                     [](std::uint32_t p, const UpdateScratch::Part& candidate) { return p < candidate.first_piece; });
+        --part;
+        const Archetype& archetype = *part->archetype;
+        const std::uint32_t first_row = (piece - part->first_piece) * piece_rows();
+        const std::uint32_t end_row = std::min(archetype.rows, first_row + piece_rows());
         std::array<storage::Node**, max_written_tables> next{};
         std::array<std::byte*, max_written_tables> out{};
         for (std::size_t i = 0; i < tables_.written; ++i) {
-            geometry[i] = geometry_of(i);
-            next[i] = fresh.data() + offset_of(i, archetype.rows);
+            next[i] = scratch_->fresh.view().data() + part->first + offset_of(i, archetype.rows) + geometry_[i].page_of(first_row);
+            caches[i].begin_run();
         }
         bool complete = true;
-        storage::for_each_chunk(archetype, tables_.all(), [&](const storage::Chunk& chunk) {
+        storage::for_each_chunk(archetype, tables_.all(), first_row, end_row, [&](const storage::Chunk& chunk) {
             for (std::size_t i = 0; complete && i < tables_.written; ++i) {
-                const std::uint32_t row_in_page = geometry[i].row_in_page(chunk.first_row);
+                const std::uint32_t row_in_page = geometry_[i].row_in_page(chunk.first_row);
                 if (row_in_page == 0) {
                     *next[i] = caches[i].take();
                     complete = *next[i] != nullptr;
                     out[i] = complete ? storage::page_rows(*next[i]++) : nullptr;
                 } else {
-                    out[i] += static_cast<std::size_t>(chunk.count) * geometry[i].stride;
+                    out[i] = storage::page_rows(next[i][-1]) + static_cast<std::size_t>(row_in_page) * geometry_[i].stride;
                 }
             }
             if (!complete) {
@@ -259,40 +315,41 @@ private:
             }
             compute_(context_, chunk.rows.data(), out.data(), chunk.count);
             for (std::size_t i = 0; with_delta_ && i < tables_.written; ++i) {
-                scratch_->encoders[i]->page(std::span{chunk.indices, chunk.count}, chunk.rows[i], out[i]);
+                worker.encoders[i]->page(std::span{chunk.indices, chunk.count}, chunk.rows[i], out[i]);
             }
         });
-        return complete;
+        if (!complete) {
+            failed_.store(true, std::memory_order_relaxed); // read once the helper has left
+        }
     }
 
     /// Puts the new pages of one archetype in place, those of unchanged pages as the caller made them.
     bool swap_archetype(storage::WriteBuffer& state, const Archetype& current) noexcept {
         const UpdateScratch::Part* const part = find_part(current.shape->id());
         const auto* const pinned =
-            part == nullptr ? nullptr : static_cast<const Archetype*>(pinned_.get()->archetypes.find(part->archetype));
+            part == nullptr ? nullptr : static_cast<const Archetype*>(pinned_.get()->archetypes.find(current.shape->id()));
         const bool untouched = pinned == &current;
         Archetype* const home = state.own_archetype(current.shape->id());
         if (home == nullptr) {
             return false;
         }
-        std::uint32_t unit_rows = Archetype::index_geometry.rows(); // the largest page: a unit is whole pages of every column
-        for (std::size_t i = 0; i < tables_.count; ++i) {
-            unit_rows = std::max(unit_rows, geometry_of(i).rows());
+        if (untouched) {
+            return swap_rows(state, *home, *part, 0, home->rows);
         }
-        for (std::uint32_t row = 0; row < home->rows; row += unit_rows) {
-            const std::uint32_t rows = std::min(unit_rows, home->rows - row);
-            const bool unchanged = untouched || (pinned != nullptr && unit_unchanged(*pinned, *home, row, unit_rows));
-            if (unchanged ? !swap_unit(state, *home, *part, row, rows) : !recompute_unit(state, *home, row, rows)) {
+        for (std::uint32_t row = 0; row < home->rows; row += unit_rows_) {
+            const std::uint32_t rows = std::min(unit_rows_, home->rows - row);
+            const bool unchanged = pinned != nullptr && unit_unchanged(*pinned, *home, row);
+            if (unchanged ? !swap_rows(state, *home, *part, row, rows) : !recompute_unit(state, *home, row, rows)) {
                 return false;
             }
         }
         return true;
     }
 
-    [[nodiscard]] bool unit_unchanged(const Archetype& pinned, const Archetype& current, std::uint32_t row,
-                                      std::uint32_t unit_rows) const noexcept {
-        const std::uint32_t pinned_rows = pinned.rows > row ? std::min(unit_rows, pinned.rows - row) : 0;
-        const std::uint32_t current_rows = std::min(unit_rows, current.rows - row);
+    /// A unit is whole pages of every column.
+    [[nodiscard]] bool unit_unchanged(const Archetype& pinned, const Archetype& current, std::uint32_t row) const noexcept {
+        const std::uint32_t pinned_rows = pinned.rows > row ? std::min(unit_rows_, pinned.rows - row) : 0;
+        const std::uint32_t current_rows = std::min(unit_rows_, current.rows - row);
         if (pinned_rows != current_rows) {
             return false;
         }
@@ -307,36 +364,52 @@ private:
         if (!same_pages(pinned.indices, current.indices, Archetype::index_geometry)) {
             return false;
         }
-        for (const TableId table : tables_.all()) {
-            const std::uint16_t column = current.shape->column_of(table);
-            const PageGeometry& geometry = current.shape->columns()[column].geometry;
-            if (geometry.stride != 0 && !same_pages(pinned.column(column), current.column(column), geometry)) {
+        for (std::size_t i = 0; i < tables_.count; ++i) {
+            const std::uint16_t column = current.shape->column_of(tables_.ids[i]);
+            if (geometry_[i].stride != 0 && !same_pages(pinned.column(column), current.column(column), geometry_[i])) {
                 return false;
             }
         }
         return true;
     }
 
-    bool swap_unit(storage::WriteBuffer& state, Archetype& home, const UpdateScratch::Part& part, std::uint32_t row,
+    /// Puts the caller's pages for `rows` rows in place; `row` begins a page of every column.
+    bool swap_rows(storage::WriteBuffer& state, Archetype& home, const UpdateScratch::Part& part, std::uint32_t row,
                    std::uint32_t rows) noexcept {
-        swapped_rows_ += rows;
         for (std::uint32_t i = 0; i < tables_.written; ++i) {
-            const PageGeometry geometry = geometry_of(i);
-            const std::uint32_t pages = geometry.pages_for(std::min(home.rows, part.rows));
-            const std::span<storage::Node*> fresh =
-                scratch_->fresh.view().subspan(part.first + offset_of(i, part.rows), pages_of(i, part.rows));
-            const std::uint16_t column = home.shape->column_of(tables_.ids[i]);
-            for (std::uint32_t page = geometry.page_of(row); page <= geometry.page_of(row + rows - 1); ++page) {
-                if (page + prefetch_pages < pages) {
-                    __builtin_prefetch(fresh[page + prefetch_pages], 1);
-                    __builtin_prefetch(home.column(column).at(page + prefetch_pages), 1);
-                }
-                if (!swap_page(state, home, column, page, std::exchange(fresh[page], nullptr), i, rows_in_page(home, geometry, page))) {
+            const PageGeometry& geometry = geometry_[i];
+            storage::NodeTree& column = home.column(home.shape->column_of(tables_.ids[i]));
+            storage::Node** const fresh = scratch_->fresh.view().data() + part.first + offset_of(i, part.archetype->rows);
+            const std::uint32_t end = geometry.page_of(row + rows - 1) + 1;
+            for (std::uint32_t page = geometry.page_of(row); page < end;) {
+                const std::span<storage::Node*> places = column.writable_places(state.workspace(), page, end - page);
+                if (places.empty() || !note_swaps(home, i, page, places, fresh + page) ||
+                    !state.workspace().replace_pages(places, {fresh + page, places.size()})) {
                     return false;
                 }
+                std::fill_n(fresh + page, places.size(), nullptr); // the tree's now
+                placed_ += places.size();
+                page += static_cast<std::uint32_t>(places.size());
             }
         }
         return true;
+    }
+
+    /// What a delta needs to know of pages about to be swapped. Kept even while nothing is recomputed: a later page may be, and then the
+    /// whole delta is written anew.
+    bool note_swaps(const Archetype& home, std::uint32_t written, std::uint32_t first_page, std::span<storage::Node* const> before,
+                    storage::Node* const* after) noexcept {
+        for (std::uint32_t i = 0; with_delta_ && i < before.size(); ++i) {
+            if (!scratch_->swaps.push({before[i], after[i], indices_of(home, written, first_page + i),
+                                       rows_in_page(home, geometry_[written], first_page + i), written})) {
+                return false;
+            }
+        }
+        return true;
+    }
+    [[nodiscard]] const std::uint32_t* indices_of(const Archetype& home, std::uint32_t written, std::uint32_t page) const noexcept {
+        const std::uint32_t first_row = page << geometry_[written].shift;
+        return home.index_page(Archetype::index_geometry.page_of(first_row)) + Archetype::index_geometry.row_in_page(first_row);
     }
 
     bool recompute_unit(storage::WriteBuffer& state, Archetype& home, std::uint32_t row, std::uint32_t rows) noexcept {
@@ -355,8 +428,8 @@ private:
                         std::array<storage::Node*, max_written_tables>& fresh) noexcept {
         std::uint32_t step = Archetype::index_geometry.rows();
         for (std::size_t i = 0; i < tables_.count; ++i) {
-            if (geometry_of(i).stride != 0) {
-                step = std::min(step, geometry_of(i).rows());
+            if (geometry_[i].stride != 0) {
+                step = std::min(step, geometry_[i].rows());
             }
         }
         std::array<const std::byte*, storage::max_query_tables> in; // NOLINT: filled below
@@ -364,7 +437,7 @@ private:
         for (std::uint32_t at = row; at < row + rows; at += step) {
             const std::uint32_t count = std::min(step, row + rows - at);
             for (std::size_t i = 0; i < tables_.written; ++i) {
-                const PageGeometry geometry = geometry_of(i);
+                const PageGeometry geometry = geometry_[i];
                 if (geometry.row_in_page(at) == 0) {
                     fresh[i] = state.workspace().allocate(geometry.page_bytes());
                     if (fresh[i] == nullptr) {
@@ -380,11 +453,10 @@ private:
             }
             compute_(context_, in.data(), out.data(), count);
             for (std::uint32_t i = 0; i < tables_.written; ++i) {
-                const PageGeometry geometry = geometry_of(i);
+                const PageGeometry geometry = geometry_[i];
                 const bool page_complete = geometry.row_in_page(at + count) == 0 || at + count == row + rows;
-                if (page_complete &&
-                    !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at), std::exchange(fresh[i], nullptr),
-                                 i, rows_in_page(home, geometry, geometry.page_of(at)))) {
+                if (page_complete && !place_fresh(state, home, home.shape->column_of(tables_.ids[i]), geometry.page_of(at),
+                                                  std::exchange(fresh[i], nullptr), i)) {
                     return false;
                 }
             }
@@ -396,43 +468,28 @@ private:
         return std::min(geometry.rows(), home.rows - (page << geometry.shift));
     }
 
-    bool swap_page(storage::WriteBuffer& state, Archetype& home, std::uint16_t column, std::uint32_t page, storage::Node* fresh,
-                   std::uint32_t written, std::uint32_t rows) noexcept {
-        fresh->born = state.workspace().stamp();
-        fresh->timeline = 0;
-        state.workspace().pool().adopt(fresh);
-        return place_fresh(state, home, column, page, fresh, written, rows);
-    }
-
     bool place_fresh(storage::WriteBuffer& state, Archetype& home, std::uint16_t column, std::uint32_t page, storage::Node* fresh,
-                     std::uint32_t written, std::uint32_t rows) noexcept {
+                     std::uint32_t written) noexcept {
         storage::Node** const place = home.column(column).writable_place(state.workspace(), page);
-        if (place == nullptr) {
+        if (place == nullptr || !note_swaps(home, written, page, {place, 1}, &fresh)) {
             state.workspace().pool().give(fresh);
             return false;
-        }
-        if (with_delta_) {
-            // Kept even while nothing is recomputed: a later page may be, and then the whole delta is written anew.
-            const std::uint32_t first_row = page << geometry_of(written).shift;
-            const std::uint32_t* const indices =
-                home.index_page(Archetype::index_geometry.page_of(first_row)) + Archetype::index_geometry.row_in_page(first_row);
-            if (!scratch_->swaps.push({*place, fresh, indices, rows, written})) {
-                state.workspace().pool().give(fresh);
-                return false;
-            }
         }
         return state.workspace().replace(*place, fresh);
     }
 
-    static constexpr std::size_t prefetch_pages = 12;
+    /// Below this, two threads would spend more on meeting than they save.
+    static constexpr std::uint32_t least_pieces_to_share = 4;
 
     storage::PinnedRoot pinned_;
     UpdateTables tables_;
+    std::array<PageGeometry, storage::max_query_tables> geometry_; ///< Of each table's pages.
+    std::uint32_t unit_rows_ = Archetype::index_geometry.rows();   ///< Rows of the largest page of any column.
     Compute compute_;
     void* context_;
     UpdateScratch* scratch_;
-    std::uint64_t computed_rows_ = 0; ///< By the caller …
-    std::uint64_t swapped_rows_ = 0;  ///< … and of those, put in place.
+    std::size_t placed_ = 0; ///< Of the fresh pages, how many are in the tree.
+    std::atomic<bool> failed_{false};
     bool with_delta_ = false;
     bool recomputed_ = false;
 };

@@ -97,6 +97,7 @@ public:
         ++count_;
         return true;
     }
+    /// Overwrites `bytes` of a row from `offset` on; null stands for zeros.
     [[nodiscard]] bool append_part(Entity entity, TableId table, std::uint32_t offset, const std::byte* value,
                                    std::uint32_t bytes) noexcept {
         const std::uint32_t payload = static_cast<std::uint32_t>(sizeof(offset)) + bytes;
@@ -107,9 +108,29 @@ public:
         const Operation operation{entity, payload, table, OperationKind::UpdatePart, 0};
         std::memcpy(place, &operation, sizeof(operation));
         std::memcpy(place + sizeof(operation), &offset, sizeof(offset));
-        std::memcpy(place + sizeof(operation) + sizeof(offset), value, bytes);
+        if (value == nullptr) {
+            std::memset(place + sizeof(operation) + sizeof(offset), 0, bytes);
+        } else if (bytes != 0) {
+            std::memcpy(place + sizeof(operation) + sizeof(offset), value, bytes);
+        }
         ++count_;
         return true;
+    }
+    /// Appends an operation of another buffer, on another entity.
+    [[nodiscard]] bool append_copy(const Operation& original, Entity entity) noexcept {
+        std::byte* const place = extend(original.whole_bytes());
+        if (place == nullptr) {
+            return false;
+        }
+        std::memcpy(place, &original, original.whole_bytes());
+        std::memcpy(place, &entity, sizeof(entity));
+        static_assert(offsetof(Operation, entity) == 0);
+        ++count_;
+        return true;
+    }
+    /// Room for `count` more operations with `bytes` of payload each.
+    [[nodiscard]] bool reserve(std::size_t count, std::uint32_t bytes) noexcept {
+        return bytes_.reserve_more(count * (sizeof(Operation) + Operation::padded(bytes)));
     }
 
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_.view(); }

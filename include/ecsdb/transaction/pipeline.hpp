@@ -1,9 +1,10 @@
 /// @file
-/// The commit path as a whole: producers, queue, ids, and the thread that drives the writer.
+/// The commit path as a whole: producers, queue, ids, the thread that drives the writer, and the one that tells of outcomes.
 #pragma once
 
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/transaction/column_update.hpp"
+#include "ecsdb/transaction/notifier.hpp"
 #include "ecsdb/transaction/writer.hpp"
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -33,15 +35,19 @@ class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
         : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
-          serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{options.read_only ? State::Refusing : State::Open} {}
+          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{options.read_only
+                                                                                                                          ? State::Refusing
+                                                                                                                          : State::Open} {}
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
     /// Runs what is queued, then stops. In a forked child it touches nothing.
     ~Pipeline() {
         if (fork_guard_.in_child()) {
             static_cast<void>(thread_.release()); // NOLINT: the thread exists in the parent only
+            notifier_.abandon();
             return;
         }
+        ECSDB_ASSERT(!notifier_.is_this_thread(), "a database was destroyed from inside one of its own callbacks");
         stop();
         for (UpdateScratch* scratch = scratches_.load(std::memory_order_acquire); scratch != nullptr;) {
             UpdateScratch* const next = scratch->next;
@@ -58,6 +64,8 @@ public:
     [[nodiscard]] Clock& clock() noexcept { return *clock_; }
     [[nodiscard]] EntityIds& ids() noexcept { return ids_; }
     [[nodiscard]] Writer& writer() noexcept { return writer_; }
+    /// Where a caller with much to compute finds the help of a writer that has nothing else to do.
+    [[nodiscard]] HelpDesk& help_desk() noexcept { return help_desk_; }
     [[nodiscard]] const ForkGuard& fork_guard() const noexcept { return fork_guard_; }
     [[nodiscard]] const PipelineOptions& options() const noexcept { return options_; }
 
@@ -67,10 +75,10 @@ public:
             thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
         }
     }
-    /// Runs everything queued so far and ends the thread; whatever is submitted afterwards is refused. Idempotent. Does nothing on the
-    /// writer's own thread, which cannot wait for itself.
+    /// Runs everything queued so far, tells whoever awaits an outcome, and ends the threads; whatever is submitted afterwards is refused.
+    /// Idempotent. Does nothing on the writer's own thread and in callbacks, which cannot wait for themselves.
     void stop() {
-        if (writer_.is_this_thread() || state_.load(std::memory_order_relaxed) == State::Stopped) {
+        if (writer_.is_this_thread() || notifier_.is_this_thread() || state_.load(std::memory_order_relaxed) == State::Stopped) {
             return;
         }
         state_.store(State::Refusing, std::memory_order_relaxed);
@@ -88,14 +96,17 @@ public:
         // Release pairs with the acquire in `wait`: what was run has been announced.
         state_.store(State::Stopped, std::memory_order_release);
         writer_.stop_driving();
-        const std::lock_guard lock{mutex_};
-        for (const std::unique_ptr<Ring>& ring : rings_) {
-            ring->producer->wake();
+        {
+            const std::lock_guard lock{mutex_};
+            for (const std::unique_ptr<Ring>& ring : rings_) {
+                ring->producer->wake();
+            }
         }
+        notifier_.stop(closed());
     }
 
-    /// Runs one batch on the calling thread, where the writer has none of its own. False when there was nothing to run, or somebody is
-    /// running it: another thread, or this very one further up the stack.
+    /// Runs one batch on the calling thread, where the writer has none of its own, then the callbacks that are due. False when there was
+    /// nothing to run, or somebody is running it: another thread, or this very one further up the stack.
     bool step() noexcept {
         if (options_.own_thread || !writer_.start_driving()) {
             return false;
@@ -103,7 +114,7 @@ public:
         // What slipped in behind the end has been told that it was refused.
         const bool ran = state_.load(std::memory_order_relaxed) != State::Stopped && writer_.step() != 0;
         writer_.stop_driving();
-        return ran;
+        return notifier_.deliver() || ran;
     }
 
     /// The calling thread's own producer; null when there can be none: `no_producer` says why. Cost: one comparison after the first call.
@@ -124,8 +135,12 @@ public:
         return entry.producer;
     }
 
-    /// A producer that travels with a job instead of a thread; give it back with `release_producer`.
+    /// A producer that travels with a job instead of a thread; give it back with `release_producer`. Null when there can be none:
+    /// `no_producer` says why.
     [[nodiscard]] ProducerState* make_producer() noexcept {
+        if (fork_guard_.in_child()) {
+            return nullptr; // the lock may be held for ever by a thread that exists in the parent only
+        }
         const std::lock_guard lock{mutex_};
         if (!idle_.empty()) {
             ProducerState* const producer = idle_.back();
@@ -135,6 +150,9 @@ public:
         return add_producer();
     }
     void release_producer(ProducerState* producer) noexcept {
+        if (fork_guard_.in_child()) {
+            return;
+        }
         producer->give_back_ids();
         const std::lock_guard lock{mutex_};
         idle_.push_back(producer);
@@ -154,7 +172,7 @@ public:
     }
 
     /// Queues the operations in `buffer` and takes the buffer. `deadline_ns` is a monotonic time, 0 for none; `wait_ns` bounds the wait for
-    /// room in the queue. On failure the buffer is the producer's again and nothing was queued.
+    /// room in the queue. On failure nothing was queued, and the buffer is still the caller's.
     [[nodiscard]] Result<std::uint64_t> submit_buffer(ProducerState& producer, CommandBuffer* buffer, std::uint64_t deadline_ns,
                                                       std::uint64_t wait_ns, std::uint8_t flags) noexcept {
         const std::size_t prefix = deadline_ns == 0 ? 0 : sizeof(deadline_ns);
@@ -162,7 +180,6 @@ public:
         const std::size_t body = in_ring ? buffer->bytes().size() : sizeof(buffer);
         auto header = start(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
         if (!header) {
-            producer.give_buffer(buffer);
             return std::move(header).error();
         }
         auto* place = reinterpret_cast<std::byte*>(*header + 1);
@@ -177,12 +194,11 @@ public:
             if (body != 0) {
                 std::memcpy(place, buffer->bytes().data(), body);
             }
-            producer.give_buffer(buffer);
         } else {
             std::memcpy(place, &buffer, sizeof(buffer));
         }
         auto sequence = enqueue(producer, *header);
-        if (!sequence && !in_ring) [[unlikely]] {
+        if (sequence && in_ring) [[likely]] {
             producer.give_buffer(buffer);
         }
         return sequence;
@@ -204,7 +220,11 @@ public:
                 }
                 return Error{ErrorCode::OutOfMemory, "no memory to build the transaction"};
             }
-            return submit_buffer(producer, buffer, 0, wait_ns, flags);
+            auto sequence = submit_buffer(producer, buffer, 0, wait_ns, flags);
+            if (!sequence) {
+                producer.give_buffer(buffer);
+            }
+            return sequence;
         }
         CommandHeader* header = producer.start_command(static_cast<std::uint32_t>(body));
         if (header == nullptr) [[unlikely]] {
@@ -267,6 +287,29 @@ public:
             return std::move(*error);
         }
         return {};
+    }
+
+    /// Resumes `continuation` off the writer once command `sequence` of `producer` is done, or with `refused`, if given. In a forked child
+    /// and after the end it is resumed right here.
+    void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, std::optional<Error> refused) noexcept {
+        if (fork_guard_.in_child()) {
+            continuation.resume(forked());
+            return;
+        }
+        notifier_.await(continuation, producer, sequence, std::move(refused));
+    }
+    /// Whether the calling thread is inside a callback, which must not wait for the end.
+    [[nodiscard]] bool is_notifying() const noexcept { return notifier_.is_this_thread(); }
+    /// Sets who hears of published versions; null for nobody. See `Notifier::listen`.
+    void listen(std::shared_ptr<CommitListener> listener) noexcept {
+        if (fork_guard_.in_child()) {
+            return;
+        }
+        notifier_.listen(std::move(listener));
+        const std::lock_guard lock{mutex_};
+        for (const std::unique_ptr<Ring>& ring : rings_) {
+            notifier_.adopt(*ring->producer);
+        }
     }
 
     /// Working memory for a column update; null when memory is refused. Give it back. Any thread.
@@ -411,6 +454,7 @@ private:
             return nullptr;
         }
         auto producer = std::make_unique<ProducerState>(queue_, store_->allocator(), ids_, memory, options_.queue_transactions);
+        notifier_.adopt(*producer);
         rings_.push_back(std::make_unique<Ring>(Ring{memory, std::move(producer)}));
         return rings_.back()->producer.get();
     }
@@ -428,6 +472,11 @@ private:
             }
             if (stop.stop_requested()) {
                 break;
+            }
+            if (help_desk_.help({[](const void* queue) { return !static_cast<const CommandQueue*>(queue)->is_empty(); }, &queue_})) {
+                spins = 0;
+                idle_since = 0;
+                continue;
             }
             if (++spins == 1) {
                 writer_.idle();
@@ -460,6 +509,8 @@ private:
     CommandQueue queue_;
     EntityIds ids_;
     Writer writer_;
+    HelpDesk help_desk_;
+    Notifier notifier_;
     inline static std::atomic<std::uint64_t> serials_{0};
     std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
     std::atomic<State> state_;

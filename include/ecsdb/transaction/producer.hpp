@@ -32,36 +32,29 @@ public:
     [[nodiscard]] Items& items() noexcept { return items_; }
 
     /// Producer side: wakes the writer if it sleeps. Call after enqueueing.
-    void poke() noexcept {
-        // Orders the enqueue before the look at `sleeping_`; pairs with the fence in `sleep`: one of the two sees the other.
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (sleeping_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-            sleeping_.store(0, std::memory_order_relaxed);
-            futex_wake(sleeping_, 1);
-        }
-    }
+    void poke() noexcept { bell_.ring(); }
 
     /// Writer side: up to `most` commands.
     [[nodiscard]] std::size_t take(CommandHeader** commands, std::size_t most) noexcept {
         return items_.try_dequeue_bulk(consumer_, commands, most);
     }
 
+    /// Any thread; may be stale by the time it is read.
+    [[nodiscard]] bool is_empty() const noexcept { return items_.size_approx() == 0; }
+
     /// Writer side: sleeps until poked, at most `timeout_ns`, unless a command has come meanwhile or `stop()` says not to.
     template <typename Stop>
     void sleep(std::uint64_t timeout_ns, Stop&& stop) noexcept {
-        sleeping_.store(1, std::memory_order_relaxed);
-        std::atomic_thread_fence(std::memory_order_seq_cst);
-        if (items_.size_approx() == 0 && !stop()) {
-            futex_wait(sleeping_, 1, timeout_ns);
-        }
-        sleeping_.store(0, std::memory_order_relaxed);
+        bell_.sleep(timeout_ns, [&] { return items_.size_approx() != 0 || stop(); });
     }
 
 private:
     Items items_;
     moodycamel::ConsumerToken consumer_;
-    alignas(64) std::atomic<std::uint32_t> sleeping_{0};
+    alignas(64) Doorbell bell_;
 };
+
+class Continuation;
 
 /// What one producer owns. One thread at a time uses the producer's side; the writer uses its own; tickets may be waited for by any thread.
 class ProducerState {
@@ -180,14 +173,36 @@ public:
         consumed_.store(run_ring_end_, std::memory_order_release);
         done_.store(run_, std::memory_order_seq_cst);
         wake_up_.notify();
+        if (run_ >= watched_.load(std::memory_order_seq_cst)) [[unlikely]] {
+            watcher_.load(std::memory_order_relaxed)->ring();
+        }
     }
     ProducerState* next_in_batch = nullptr;
     bool in_batch = false;
 
+    // The notifier, under its lock
+    // ----------------------------------------------------------------------------------------------------------------------------
+
+    /// Has the writer ring `bell` with every announcement that finds command `sequence` done. Look at `is_done` afterwards: the
+    /// announcement may have been made already. Seq_cst: pairs with `announce`, one of the two sees the other.
+    void watch(std::uint64_t sequence, Doorbell& bell) noexcept {
+        watcher_.store(&bell, std::memory_order_relaxed);
+        watched_.store(sequence, std::memory_order_seq_cst);
+    }
+    void unwatch() noexcept { watched_.store(nobody_watches, std::memory_order_relaxed); }
+
+    /// Those who go on once a command is done, by ascending sequence, and the next producer that has any.
+    struct Awaited {
+        Continuation* first = nullptr;
+        Continuation* last = nullptr;
+        ProducerState* next = nullptr;
+    };
+    Awaited awaited;
+
     // Any thread
     // ----------------------------------------------------------------------------------------------------------------------------
 
-    [[nodiscard]] bool is_done(std::uint64_t sequence) const noexcept { return done_.load(std::memory_order_acquire) >= sequence; }
+    [[nodiscard]] bool is_done(std::uint64_t sequence) const noexcept { return done_.load(std::memory_order_seq_cst) >= sequence; }
     /// True once command `sequence` is done or `given_up()` holds, false after `timeout_ns`.
     template <typename GivenUp>
     bool wait_done(Clock& clock, std::uint64_t sequence, std::uint64_t timeout_ns, GivenUp&& given_up) noexcept {
@@ -226,6 +241,7 @@ public:
 
 private:
     static constexpr std::size_t most_failures = 65536;
+    static constexpr std::uint64_t nobody_watches = ~std::uint64_t{0};
 
     struct Failure {
         std::uint64_t first;
@@ -274,6 +290,8 @@ private:
     std::atomic<std::uint32_t> consumed_{0};
     std::atomic<std::uint32_t> failure_count_{0};
     std::atomic<CommandBuffer*> returned_{nullptr};
+    std::atomic<std::uint64_t> watched_{nobody_watches};
+    std::atomic<Doorbell*> watcher_{nullptr};
     WakeUp wake_up_;
     std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
     std::deque<Failure> failures_;

@@ -1,25 +1,33 @@
 /// @file
-/// The promise that a submitted transaction will be told apart: published, or failed and why.
+/// The promise that a submitted transaction will be told apart: published, or failed and why; to wait for, or to be called back with.
 #pragma once
 
 #include "ecsdb/transaction/pipeline.hpp"
 
+#include <concepts>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace ecsdb {
 
+/// What `Ticket::then` calls.
+template <typename Fn>
+concept OutcomeCallback = std::invocable < std::decay_t<Fn>
+&, Result < void >> ;
+
 /// Names one submitted transaction. Move-only; dropping it means not caring.
 ///
-/// May be waited for from any thread, by one at a time. Must not outlive its database.
+/// May be waited for from any thread, by one at a time. Must not outlive its database. `co_await` is in transaction/await.hpp.
 class Ticket {
 public:
     Ticket() noexcept = default;
     Ticket(transaction::Pipeline& pipeline, transaction::ProducerState& producer, std::uint64_t sequence) noexcept
         : pipeline_{&pipeline}, producer_{&producer}, sequence_{sequence} {}
     /// A transaction that could not even be submitted.
-    explicit Ticket(Error error) noexcept : refused_{std::move(error)} {}
+    Ticket(transaction::Pipeline& pipeline, Error error) noexcept : pipeline_{&pipeline}, refused_{std::move(error)} {}
     Ticket(Ticket&&) noexcept = default;
     Ticket& operator=(Ticket&&) noexcept = default;
 
@@ -41,6 +49,39 @@ public:
 
     /// Whether the transaction reached the queue at all; if not, `wait` says why not.
     [[nodiscard]] bool is_submitted() const noexcept { return producer_ != nullptr; }
+
+    /// Calls `fn(Result<void>)` once the outcome is known, with what `wait` would return; uses the ticket up.
+    ///
+    /// `fn` runs on the database's notifier thread, never on the writer: one callback at a time, those of one thread's (or `Producer`'s)
+    /// transactions in their order. It may read, write and wait, but holds the others up meanwhile; it must neither throw nor close the
+    /// database. What is not done when the database is closed gets `Closed` then. A database without threads of its own
+    /// (`Options::own_thread`) calls `fn` in `step` and in waits; one that is being closed, and one made by the parent process, right here.
+    /// Cost: one allocation here, none on the writer.
+    template <OutcomeCallback Fn>
+    void then(Fn&& fn) && noexcept {
+        std::move(*this).await(*std::make_unique<transaction::CallOnce<std::decay_t<Fn>>>(std::forward<Fn>(fn)).release());
+    }
+
+    /// The same, but hands `fn` with its outcome to `executor(task)`, which may run it wherever it likes: `task` is called without
+    /// arguments, once, and may be copied before. A task that is dropped never calls `fn`. The executor is copied, or moved, into the
+    /// callback and called on the notifier thread.
+    template <typename Executor, OutcomeCallback Fn>
+    void then(Executor&& executor, Fn&& fn) && noexcept {
+        std::move(*this).then([executor = std::decay_t<Executor>{std::forward<Executor>(executor)},
+                               fn = std::decay_t<Fn>{std::forward<Fn>(fn)}](Result<void> outcome) mutable {
+            struct Call {
+                std::decay_t<Fn> fn;
+                Result<void> outcome;
+            };
+            executor([call = std::make_shared<Call>(Call{std::move(fn), std::move(outcome)})] { call->fn(std::move(call->outcome)); });
+        });
+    }
+
+    /// The same for a continuation that brings its own memory, as a coroutine does.
+    void await(transaction::Continuation& continuation) && noexcept {
+        ECSDB_ASSERT(pipeline_ != nullptr, "an empty ticket was waited for");
+        std::exchange(pipeline_, nullptr)->await(continuation, std::exchange(producer_, nullptr), sequence_, std::move(refused_));
+    }
 
 private:
     transaction::Pipeline* pipeline_ = nullptr;

@@ -2,17 +2,13 @@
 /// The transactions programs write: a list of commands built on the caller's thread, and a function run on the writer.
 #pragma once
 
-#include "ecsdb/schema/row.hpp"
+#include "ecsdb/transaction/changes.hpp"
 #include "ecsdb/transaction/ticket.hpp"
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <span>
-#include <string>
-#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
@@ -20,19 +16,17 @@ namespace ecsdb {
 /// nothing.
 ///
 /// Built and submitted on one thread. Ids of created entities are valid at once, to be stored and referred to. Dropping an unfinished
-/// transaction discards it. Must not outlive its database. Rows are bytes in memory layout; `TypedTransaction` speaks components.
-class Transaction {
+/// transaction discards it. Must not outlive its database, nor the `Producer` it was begun with.
+class Transaction : public Edits {
 public:
     Transaction(transaction::Pipeline& pipeline, transaction::ProducerState* producer) noexcept
-        : pipeline_{&pipeline}, producer_{producer}, buffer_{producer == nullptr ? nullptr : producer->take_buffer()} {
+        : Edits{pipeline.store().schema(), producer == nullptr ? nullptr : producer->take_buffer()}, pipeline_{&pipeline}, producer_{
+                                                                                                                               producer} {
         if (buffer_ == nullptr) {
-            fail(pipeline.fork_guard().in_child() ? transaction::Pipeline::forked()
-                                                  : Error{ErrorCode::OutOfMemory, "no memory to build a transaction"});
+            producer == nullptr ? fail(pipeline.no_producer()) : fail_for_memory();
         }
     }
-    Transaction(Transaction&& other) noexcept
-        : pipeline_{other.pipeline_}, producer_{other.producer_}, buffer_{std::exchange(other.buffer_, nullptr)},
-          error_{std::move(other.error_)}, deadline_ns_{other.deadline_ns_} {}
+    Transaction(Transaction&&) noexcept = default;
     Transaction& operator=(Transaction&&) = delete;
     ~Transaction() {
         if (buffer_ != nullptr) {
@@ -53,53 +47,42 @@ public:
         append(transaction::OperationKind::Create, *entity, 0, nullptr, 0);
         return *entity;
     }
-    /// Ends an entity and all it has; destroying what is not alive is a no-op.
-    void destroy(Entity entity) noexcept { append(transaction::OperationKind::Destroy, entity, 0, nullptr, 0); }
 
-    /// Adds a row; fails the transaction with `AlreadyExists` where there is one. `row` has the table's `size` bytes.
-    void insert_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        put(transaction::OperationKind::Insert, entity, table, row);
-    }
-    /// Replaces a row; `NotFound` where there is none.
-    void update_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        put(transaction::OperationKind::Update, entity, table, row);
-    }
-    /// Inserts or replaces.
-    void set_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        put(transaction::OperationKind::Set, entity, table, row);
-    }
-    /// Takes a row away; a no-op where there is none.
-    void remove_row(Entity entity, TableId table) noexcept { put(transaction::OperationKind::Remove, entity, table, {}); }
-    /// Overwrites part of a row, from `offset` on; `NotFound` where there is no row.
-    void update_part(Entity entity, TableId table, std::uint32_t offset, std::span<const std::byte> bytes) noexcept {
-        const Schema& schema = pipeline_->store().schema();
-        if (table >= schema.tables().size() || offset + bytes.size() > schema.table(table).size) {
-            fail(Error{ErrorCode::InvalidArgument, "update of part of a row: table " + std::to_string(table) + " has no bytes " +
-                                                       std::to_string(offset) + " to " + std::to_string(offset + bytes.size())});
-            return;
+    /// Adds all of `changes`, which must be of the same database; the ids of the entities it creates, in its order. Fewer where the
+    /// transaction is refused at submission.
+    std::vector<Entity> add(const Changes& changes) noexcept {
+        std::vector<Entity> created;
+        created.reserve(changes.created());
+        if (changes.error() != nullptr) {
+            fail(changes.error()->clone());
         }
-        if (!error_ && !buffer_->append_part(entity, table, offset, bytes.data(), static_cast<std::uint32_t>(bytes.size()))) {
-            fail(Error{ErrorCode::OutOfMemory, "no memory to build a transaction"});
+        for (transaction::OperationRange edits{changes.operations()}; !error_ && !edits.done(); edits.advance()) {
+            const transaction::Operation& edit = edits.current();
+            if (edit.kind == transaction::OperationKind::Create) {
+                created.push_back(create());
+            } else if (!Changes::is_placeholder(edit.entity)) {
+                copy(edit, edit.entity);
+            } else if (edit.entity.index() <= created.size()) {
+                copy(edit, created[edit.entity.index() - 1]);
+            } else {
+                fail(Error{ErrorCode::InvalidArgument, "changes edit a created entity that is not one of theirs"});
+            }
         }
-    }
-
-    // The same by name: rows built with `Row`, fields found with `find_field`.
-    void insert(Entity entity, const Row& row) noexcept { insert_row(entity, row.table(), row.bytes()); }
-    void set(Entity entity, const Row& row) noexcept { set_row(entity, row.table(), row.bytes()); }
-    template <typename T>
-    void update(Entity entity, FieldHandle<T> field, const std::type_identity_t<T>& value) noexcept {
-        update_part(entity, field.table, field.offset, FieldHandle<T>::bytes_of(value));
+        return created;
     }
 
     /// Not begun by then (a `Clock::monotonic_ns` time), the transaction fails with `Timeout` and is never applied.
     void set_deadline(std::uint64_t monotonic_ns) noexcept { deadline_ns_ = monotonic_ns; }
 
-    /// Queues the transaction, waiting for room if need be, and returns a ticket to wait with. The transaction is spent.
+    /// Queues the transaction, waiting for room if need be, and returns a ticket to wait with. The transaction is spent then, unless it
+    /// could not be queued (`Ticket::is_submitted`): it is as it was, and may be submitted again or dropped.
     [[nodiscard]] Ticket submit() noexcept { return send(transaction::CommandHeader::wants_error, pipeline_->options().submit_timeout_ns); }
     /// The same, but fails with `QueueFull` instead of waiting for room.
     [[nodiscard]] Ticket try_submit() noexcept { return send(transaction::CommandHeader::wants_error, 0); }
-    /// Queues it and waits until it is visible to every new view, or has failed.
+    /// Queues it and waits until it is visible to every new view, or has failed. Whether it is spent, `is_spent` says.
     [[nodiscard]] Result<void> commit() noexcept { return submit().wait(); }
+    /// Whether it has been queued, and can be neither added to nor submitted any more.
+    [[nodiscard]] bool is_spent() const noexcept { return buffer_ == nullptr && !error_; }
     /// Queues it and forgets it: if it fails, only the counters tell. The result says whether it was queued.
     Result<void> post() noexcept {
         Ticket ticket = send(0, pipeline_->options().submit_timeout_ns);
@@ -109,47 +92,27 @@ public:
         return ticket.wait();
     }
 
-protected:
-    [[nodiscard]] transaction::Pipeline& pipeline() noexcept { return *pipeline_; }
-    void append(transaction::OperationKind kind, Entity entity, TableId table, const std::byte* payload, std::uint32_t bytes) noexcept {
-        if (!error_ && !buffer_->append(kind, entity, table, payload, bytes)) {
-            fail(Error{ErrorCode::OutOfMemory, "no memory to build a transaction"});
-        }
-    }
-
 private:
-    void put(transaction::OperationKind kind, Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        const Schema& schema = pipeline_->store().schema();
-        const bool removes = kind == transaction::OperationKind::Remove;
-        if (table >= schema.tables().size() || (!removes && row.size() != schema.table(table).size)) {
-            fail(Error{ErrorCode::InvalidArgument, "row of " + std::to_string(row.size()) + " bytes for table " + std::to_string(table) +
-                                                       ", which is not in the schema or has rows of another size"});
-            return;
-        }
-        append(kind, entity, table, row.data(), static_cast<std::uint32_t>(row.size()));
-    }
-    void fail(Error error) noexcept {
-        if (!error_) {
-            error_.emplace(std::move(error));
+    void copy(const transaction::Operation& edit, Entity entity) noexcept {
+        if (!buffer_->append_copy(edit, entity)) {
+            fail_for_memory();
         }
     }
     Ticket send(std::uint8_t flags, std::uint64_t wait_ns) noexcept {
         if (error_) {
-            return Ticket{error_->clone()};
+            return Ticket{*pipeline_, error_->clone()};
         }
         ECSDB_ASSERT(buffer_ != nullptr, "a transaction was submitted twice");
-        Result<std::uint64_t> sequence =
-            pipeline_->submit_buffer(*producer_, std::exchange(buffer_, nullptr), deadline_ns_, wait_ns, flags);
+        Result<std::uint64_t> sequence = pipeline_->submit_buffer(*producer_, buffer_, deadline_ns_, wait_ns, flags);
         if (!sequence) {
-            return Ticket{std::move(sequence).error()};
+            return Ticket{*pipeline_, std::move(sequence).error()};
         }
+        buffer_ = nullptr;
         return Ticket{*pipeline_, *producer_, *sequence};
     }
 
     transaction::Pipeline* pipeline_;
     transaction::ProducerState* producer_;
-    transaction::CommandBuffer* buffer_;
-    std::optional<Error> error_;
     std::uint64_t deadline_ns_ = 0;
 };
 

@@ -10,61 +10,107 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
-/// A `Transaction` that knows the component types. Operations chain: `tx.insert(e, Position{}).insert(e, Velocity{})`.
-template <Component... Ts>
-class TypedTransaction : public Transaction {
+/// `Edits` that know the component types. Operations chain: `tx.insert(e, Position{}).insert(e, Velocity{})`.
+template <typename Untyped, Component... Ts>
+class TypedEdits : public Untyped {
 public:
     using TableIds = std::array<TableId, sizeof...(Ts)>;
 
-    TypedTransaction(transaction::Pipeline& pipeline, transaction::ProducerState* producer, const TableIds& tables) noexcept
-        : Transaction{pipeline, producer}, tables_{tables} {}
+    template <typename... Args>
+    explicit TypedEdits(const TableIds& tables, Args&&... args) noexcept : Untyped{std::forward<Args>(args)...}, tables_{tables} {}
 
-    using Transaction::insert;
-    using Transaction::set;
-    using Transaction::update;
+    using Untyped::insert;
+    using Untyped::set;
+    using Untyped::update;
 
     /// A new entity with the given components.
     template <OneOf<Ts...>... As>
     Entity create(const As&... components) noexcept {
-        const Entity entity = Transaction::create();
+        const Entity entity = Untyped::create();
         (insert(entity, components), ...);
         return entity;
     }
     template <OneOf<Ts...> T>
-    TypedTransaction& insert(Entity entity, const T& component) noexcept {
-        insert_row(entity, table_of<T>(), detail::row_bytes(component));
+    TypedEdits& insert(Entity entity, const T& component) noexcept {
+        this->insert_row(entity, table_of<T>(), detail::row_bytes(component));
         return *this;
     }
     template <OneOf<Ts...> T>
-    TypedTransaction& update(Entity entity, const T& component) noexcept {
-        update_row(entity, table_of<T>(), detail::row_bytes(component));
+    TypedEdits& update(Entity entity, const T& component) noexcept {
+        this->update_row(entity, table_of<T>(), detail::row_bytes(component));
         return *this;
     }
     /// Overwrites one member: `tx.update(e, &Health::hp, 3U)`.
     template <OneOf<Ts...> T, typename M>
-    TypedTransaction& update(Entity entity, M T::*member, const std::type_identity_t<M>& value) noexcept {
+    TypedEdits& update(Entity entity, M T::*member, const std::type_identity_t<M>& value) noexcept {
         const T probe{};
         const auto offset = reinterpret_cast<const std::byte*>(&(probe.*member)) - reinterpret_cast<const std::byte*>(&probe);
-        update_part(entity, table_of<T>(), static_cast<std::uint32_t>(offset), {reinterpret_cast<const std::byte*>(&value), sizeof(M)});
+        this->update_part(entity, table_of<T>(), static_cast<std::uint32_t>(offset),
+                          {reinterpret_cast<const std::byte*>(&value), sizeof(M)});
         return *this;
     }
     template <OneOf<Ts...> T>
-    TypedTransaction& set(Entity entity, const T& component) noexcept {
-        set_row(entity, table_of<T>(), detail::row_bytes(component));
+    TypedEdits& set(Entity entity, const T& component) noexcept {
+        this->set_row(entity, table_of<T>(), detail::row_bytes(component));
         return *this;
     }
     template <OneOf<Ts...> T>
-    TypedTransaction& remove(Entity entity) noexcept {
-        remove_row(entity, table_of<T>());
+    TypedEdits& remove(Entity entity) noexcept {
+        this->remove_row(entity, table_of<T>());
         return *this;
     }
-    TypedTransaction& destroy(Entity entity) noexcept {
-        Transaction::destroy(entity);
+    TypedEdits& destroy(Entity entity) noexcept {
+        Untyped::destroy(entity);
+        return *this;
+    }
+
+    // Many at once. `components[i]` belongs to `entities[i]`; spans of different sizes spoil the list (`InvalidArgument`).
+
+    /// As many new entities as `created` has room for, each with a copy of the given components.
+    template <OneOf<Ts...>... As>
+    TypedEdits& create_many(std::span<Entity> created, const As&... components) noexcept {
+        for (Entity& entity : created) {
+            entity = create(components...);
+        }
+        return *this;
+    }
+    /// `count` new entities, each with a copy of the given components.
+    template <OneOf<Ts...>... As>
+    [[nodiscard]] std::vector<Entity> create_many(std::size_t count, const As&... components) {
+        std::vector<Entity> created(count);
+        create_many(std::span{created}, components...);
+        return created;
+    }
+    template <OneOf<Ts...> T>
+    TypedEdits& insert_many(std::span<const Entity> entities, std::span<const T> components) noexcept {
+        this->insert_rows(entities, table_of<T>(), rows_of(entities, components));
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedEdits& update_many(std::span<const Entity> entities, std::span<const T> components) noexcept {
+        this->update_rows(entities, table_of<T>(), rows_of(entities, components));
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedEdits& set_many(std::span<const Entity> entities, std::span<const T> components) noexcept {
+        this->set_rows(entities, table_of<T>(), rows_of(entities, components));
+        return *this;
+    }
+    template <OneOf<Ts...> T>
+    TypedEdits& remove_many(std::span<const Entity> entities) noexcept {
+        this->remove_rows(entities, table_of<T>());
+        return *this;
+    }
+    TypedEdits& destroy_many(std::span<const Entity> entities) noexcept {
+        Untyped::destroy_many(entities);
         return *this;
     }
 
@@ -73,9 +119,25 @@ private:
     [[nodiscard]] TableId table_of() const noexcept {
         return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
     }
+    template <typename T>
+    [[nodiscard]] std::span<const std::byte> rows_of(std::span<const Entity> entities, std::span<const T> components) noexcept {
+        if (components.size() != entities.size()) {
+            this->fail(Error{ErrorCode::InvalidArgument,
+                             std::to_string(components.size()) + " components for " + std::to_string(entities.size()) + " entities"});
+            return {};
+        }
+        return std::as_bytes(components).first(std::is_empty_v<T> ? 0 : components.size_bytes());
+    }
 
     TableIds tables_;
 };
+
+/// A `Transaction` that knows the component types.
+template <Component... Ts>
+using TypedTransaction = TypedEdits<Transaction, Ts...>;
+/// `Changes` that know the component types.
+template <Component... Ts>
+using TypedChanges = TypedEdits<Changes, Ts...>;
 
 /// A `WriteState` that knows the component types.
 template <Component... Ts>

@@ -7,10 +7,10 @@
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -115,12 +115,12 @@ struct SegmentHeader {
 
 /// Fills `block` with the header and its checksum.
 inline void encode_segment_header(const SegmentHeader& header, std::span<std::byte, segment_header_size> block) noexcept {
-    std::ranges::fill(block, std::byte{0});
     std::byte* const at = block.data();
+    std::memset(at, 0, block.size());
     store_le<std::uint64_t>(at, segment_magic);
     store_le<std::uint16_t>(at + 12, format_version);
     store_le<std::uint16_t>(at + 14, header.flags);
-    std::ranges::copy(header.database, at + 16);
+    std::memcpy(at + 16, header.database.data(), header.database.size());
     store_le<std::uint32_t>(at + 32, header.epoch);
     store_le<std::uint64_t>(at + 40, header.number);
     store_le<std::uint64_t>(at + 48, header.first_lsn);
@@ -131,7 +131,7 @@ inline void encode_segment_header(const SegmentHeader& header, std::span<std::by
     store_le<std::uint32_t>(at + 88, header.previous.running_crc);
     store_le<std::uint32_t>(at + 92, header.previous.epoch);
     store_le<std::uint64_t>(at + 96, header.durable_lsn);
-    std::ranges::copy(header.boot, at + 104);
+    std::memcpy(at + 104, header.boot.data(), header.boot.size());
     store_le<std::uint64_t>(at + 120, header.schema_hash);
     store_le<std::uint64_t>(at + 128, header.created);
     store_le<std::uint32_t>(at + 8, mask_crc(crc32c(block.subspan<12>())));
@@ -153,7 +153,7 @@ inline void encode_segment_header(const SegmentHeader& header, std::span<std::by
     }
     SegmentHeader header;
     header.flags = load_le<std::uint16_t>(at + 14);
-    std::copy_n(at + 16, header.database.size(), header.database.data());
+    std::memcpy(header.database.data(), at + 16, header.database.size());
     header.epoch = load_le<std::uint32_t>(at + 32);
     header.number = load_le<std::uint64_t>(at + 40);
     header.first_lsn = load_le<std::uint64_t>(at + 48);
@@ -164,7 +164,7 @@ inline void encode_segment_header(const SegmentHeader& header, std::span<std::by
     header.previous.running_crc = load_le<std::uint32_t>(at + 88);
     header.previous.epoch = load_le<std::uint32_t>(at + 92);
     header.durable_lsn = load_le<std::uint64_t>(at + 96);
-    std::copy_n(at + 104, header.boot.size(), header.boot.data());
+    std::memcpy(header.boot.data(), at + 104, header.boot.size());
     header.schema_hash = load_le<std::uint64_t>(at + 120);
     header.created = load_le<std::uint64_t>(at + 128);
     // A checksum says the bytes are as they were written; that they make sense is another matter, and later sums rely on it.

@@ -12,6 +12,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 
@@ -67,7 +68,7 @@ inline constexpr std::size_t max_record_size = max_payload_size - 4;
 [[nodiscard]] inline std::uint32_t frame_crc(std::span<const std::byte> frame, std::uint64_t salt) noexcept {
     std::array<std::byte, 12> seed;
     store_le<std::uint64_t>(seed.data(), salt);
-    std::copy_n(frame.data(), 4, seed.data() + 8);
+    std::memcpy(seed.data() + 8, frame.data(), 4);
     return mask_crc(crc32c(frame.subspan(8), crc32c(seed)));
 }
 

@@ -77,9 +77,12 @@ struct FoundSegment {
 /// From the newest segment down. Says what is wrong with the first that is missing or not to be believed; nothing if all are there.
 [[nodiscard]] inline std::string link_backwards(const std::vector<FoundSegment>& found, const std::string& directory,
                                                 std::uint64_t first_needed, std::vector<SegmentHeader>& chain) {
-    for (std::uint64_t number = found.back().number;;) {
-        const auto segment = std::ranges::lower_bound(found, number, {}, &FoundSegment::number);
-        if (segment == found.end() || segment->number != number) {
+    const FoundSegment* segment = &found.back();
+    for (std::uint64_t number = segment->number;;) {
+        while (segment->number > number && segment != found.data()) {
+            --segment;
+        }
+        if (segment->number != number) {
             return segment_path(directory, number) + ": the segment is missing, but segment " + std::to_string(chain.back().number) +
                    " continues it";
         }
@@ -89,7 +92,9 @@ struct FoundSegment {
         chain.push_back(segment->header);
         number = segment->header.previous.segment;
         if (number == 0 || number < first_needed) {
-            std::ranges::reverse(chain);
+            for (std::size_t i = 0; i < chain.size() / 2; ++i) {
+                std::swap(chain[i], chain[chain.size() - 1 - i]);
+            }
             return {};
         }
     }
@@ -97,11 +102,14 @@ struct FoundSegment {
 
 /// From the oldest segment up, as far as there is a successor. Where several claim to be, the newest is: it was made last.
 inline void link_forwards(const std::vector<FoundSegment>& found, std::vector<SegmentHeader>& chain) {
-    const auto oldest = std::ranges::find_if(found, [](const FoundSegment& segment) { return segment.problem.empty(); });
-    if (oldest == found.end() || (oldest != found.begin() && oldest->header.previous.segment != 0)) {
+    std::size_t oldest = 0;
+    while (oldest < found.size() && !found[oldest].problem.empty()) {
+        ++oldest;
+    }
+    if (oldest == found.size() || (oldest != 0 && found[oldest].header.previous.segment != 0)) {
         return;
     }
-    chain.push_back(oldest->header);
+    chain.push_back(found[oldest].header);
     for (std::size_t index = found.size(); index-- > 0;) {
         const FoundSegment& segment = found[index];
         if (segment.problem.empty() && segment.number > chain.back().number && segment.header.previous.segment == chain.back().number) {
@@ -138,9 +146,12 @@ inline void link_forwards(const std::vector<FoundSegment>& found, std::vector<Se
         }
         chain.next_segment = std::max(chain.next_segment, *number + 1);
         chain.max_epoch = std::max(chain.max_epoch, segment->header.epoch);
+        // Names come in order, and that of their numbers is the same below eleven digits: there is nothing to move as a rule.
         found.push_back(std::move(*segment));
+        for (std::size_t i = found.size() - 1; i > 0 && found[i].number < found[i - 1].number; --i) {
+            std::swap(found[i], found[i - 1]);
+        }
     }
-    std::ranges::sort(found, {}, &detail::FoundSegment::number);
     if (options.newest_segment != 0 && (found.empty() || found.back().number < options.newest_segment)) {
         chain.broken = segment_path(directory, options.newest_segment) + ": the segment is missing";
     } else if (!found.empty()) {

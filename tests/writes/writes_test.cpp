@@ -1,0 +1,169 @@
+#include "ecsdb/writes.hpp"
+
+#include "transaction/transaction_fixture.hpp"
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace ecsdb::test {
+namespace {
+
+/// A program that knows its tables by name only.
+struct Untyped {
+    Database<> db;
+    TableId position, velocity, account, visible, target;
+
+    Untyped() : db{open()} {
+        position = id("Position");
+        velocity = id("Velocity");
+        account = id("Account");
+        visible = id("Visible");
+        target = id("Target");
+    }
+    static Database<> open() {
+        Result<Schema> schema = schema_of<Position, Velocity, Account, Visible, Target>("untyped");
+        REQUIRE(schema);
+        Result<Database<>> opened = Database<>::open(stepped(), std::move(*schema));
+        REQUIRE(opened);
+        return std::move(*opened);
+    }
+    TableId id(const char* name) { return db.schema().find_table(name)->id; }
+    Entity create() {
+        auto tx = db.begin();
+        const Entity entity = tx.create();
+        REQUIRE(tx.commit());
+        return entity;
+    }
+    template <typename T>
+    T row(Entity entity, TableId table) {
+        const auto bytes = db.get_row(entity, table);
+        REQUIRE(bytes);
+        REQUIRE(bytes->size() == sizeof(T));
+        T value;
+        std::memcpy(&value, bytes->data(), sizeof(T));
+        return value;
+    }
+};
+
+template <typename T>
+std::span<const std::byte> bytes(const T& value) {
+    return std::as_bytes(std::span{&value, 1});
+}
+
+} // namespace
+
+TEST_CASE("single operations by table id refuse what is no row of it, and queue nothing", "[writes]") {
+    Untyped world;
+    Database<>& db = world.db;
+    const Entity entity = world.create();
+    const Position here{1, 2, 3};
+    const auto refused = [](Ticket ticket) { return !ticket.is_submitted() && code_of(ticket.wait()) == ErrorCode::InvalidArgument; };
+    CHECK(refused(db.insert_row(entity, 99, bytes(here))));
+    CHECK(refused(db.update_row(entity, world.account, bytes(here))));
+    CHECK(refused(db.set_row(entity, world.position, bytes(here).first(11))));
+    CHECK(refused(db.insert_row(entity, world.visible, bytes(here))));
+    CHECK(refused(db.remove_row(entity, 99)));
+    CHECK(refused(db.update(entity, FieldHandle<float>{99, 0, 0}, 1.0F)));
+    CHECK(db.version() == 1);
+    CHECK_FALSE(db.get_row(entity, world.position));
+    CHECK_FALSE(db.get_row(entity, 99));
+    CHECK_FALSE(db.get(entity, FieldHandle<float>{world.position, 0, 0}));
+}
+
+TEST_CASE("a program without C++ types can do everything", "[writes]") {
+    Untyped world;
+    Database<>& db = world.db;
+    const Entity entity = world.create();
+    const Position here{1, 2, 3};
+    CHECK(db.insert_row(entity, world.position, bytes(here)).wait());
+    CHECK(code_of(db.insert_row(entity, world.position, bytes(here)).wait()) == ErrorCode::AlreadyExists);
+    CHECK(code_of(db.update_row(entity, world.velocity, bytes(here)).wait()) == ErrorCode::NotFound);
+    CHECK(db.set_row(entity, world.velocity, bytes(here)).wait());
+    CHECK(db.insert_row(entity, world.visible, {}).wait());
+    CHECK(db.update_row(entity, world.position, bytes(Position{4, 5, 6})).wait());
+    CHECK(world.row<Position>(entity, world.position) == Position{4, 5, 6});
+    CHECK(db.get_row(entity, world.visible)->empty());
+    CHECK(db.remove_row(entity, world.visible).wait());
+    CHECK_FALSE(db.get_row(entity, world.visible));
+
+    auto y = find_field<float>(db.schema(), "Position", "y");
+    REQUIRE(y);
+    CHECK(db.update(entity, *y, 50.0F).wait());
+    CHECK(db.get(entity, *y) == 50.0F);
+    Row account = *Row::of(db.schema(), "Account");
+    REQUIRE(account.set("balance", std::int64_t{7}));
+    CHECK(db.insert(entity, account).wait());
+    REQUIRE(account.set("balance", std::int64_t{8}));
+    CHECK(db.update(entity, account).wait());
+    CHECK(db.set(entity, account).wait());
+    CHECK(world.row<Account>(entity, world.account).balance == 8);
+
+    auto changes = db.changes();
+    const Entity egg = changes.create();
+    changes.insert(egg, account);
+    changes.update(entity, *y, 60.0F);
+    changes.remove_row(entity, world.velocity);
+    const auto created = db.apply(changes);
+    REQUIRE(created);
+    CHECK(world.row<Account>(created->at(0), world.account).balance == 8);
+    CHECK(db.get(entity, *y) == 60.0F);
+    CHECK(db.destroy(entity).wait());
+    CHECK_FALSE(db.get_row(entity, world.position));
+}
+
+TEST_CASE("columns by table id are refused where they make no sense", "[writes]") {
+    Untyped world;
+    const auto code = [&](std::vector<TableId> written, std::vector<TableId> read) {
+        return code_of(world.db.update_columns(written, read, [](std::byte* const*, const std::byte* const*) {}));
+    };
+    CHECK(code({}, {world.position}) == ErrorCode::InvalidArgument);
+    CHECK(code({99}, {}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.position}, {99}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.position, world.position}, {}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.position}, {world.velocity, world.position}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.visible}, {}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.target}, {}) == ErrorCode::InvalidArgument); // sparse
+    CHECK(code({world.position}, {world.target}) == ErrorCode::InvalidArgument);
+    CHECK(code(std::vector<TableId>(9, world.position), {}) == ErrorCode::InvalidArgument);
+    CHECK(code({world.position}, std::vector<TableId>(40, world.velocity)) == ErrorCode::InvalidArgument);
+    CHECK(world.db.version() == 0);
+}
+
+TEST_CASE("columns by table id are computed row by row", "[writes]") {
+    Untyped world;
+    Database<>& db = world.db;
+    std::vector<Entity> entities(500);
+    auto tx = db.begin();
+    for (std::size_t i = 0; i < entities.size(); ++i) {
+        entities[i] = tx.create();
+        tx.insert_row(entities[i], world.position, bytes(Position{static_cast<float>(i), 0, 0}));
+        tx.insert_row(entities[i], world.velocity, bytes(Velocity{1, 2, 3}));
+        if (i % 2 == 0) {
+            tx.insert_row(entities[i], world.visible, {});
+            tx.insert_row(entities[i], world.account, bytes(Account{5}));
+        }
+    }
+    REQUIRE(tx.commit());
+    const std::array written{world.position, world.account};
+    const std::array read{world.visible, world.velocity};
+    const auto move = [](std::byte* const* rows, const std::byte* const* others) {
+        Position position;
+        Velocity velocity;
+        std::memcpy(&position, rows[0], sizeof(position));
+        std::memcpy(&velocity, others[1], sizeof(velocity));
+        position.y += velocity.y;
+        std::memcpy(rows[0], &position, sizeof(position));
+        rows[1][0] = std::byte{9};
+    };
+    REQUIRE(db.update_columns(written, read, move));
+    CHECK(db.version() == 2);
+    for (std::size_t i = 0; i < entities.size(); ++i) {
+        REQUIRE(world.row<Position>(entities[i], world.position) == Position{static_cast<float>(i), i % 2 == 0 ? 2.0F : 0.0F, 0});
+        REQUIRE((i % 2 != 0 || world.row<Account>(entities[i], world.account).balance == 9));
+    }
+}
+
+} // namespace ecsdb::test
