@@ -39,6 +39,17 @@ public:
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
     /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
+    /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
+    [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
+    /// Accepts writes again after the log failed (a write or a sync, a full disk): call it when the cause is gone. What was visible without
+    /// being durable has been kept in memory; it is written into a new file and synced. What was not visible stays out, whatever of it
+    /// the old file holds. On success everything visible is on the disk.
+    ///
+    /// Nothing to do where there was no failure. On failure (`NoSpace`, `Io`, …) the database stays as it is, and it may be called again;
+    /// `OutOfMemory` where memory had been too short to keep everything: then only opening it again helps. `InvalidArgument` where there
+    /// is no log, `WouldDeadlock` inside a function transaction. Cost: writing and syncing at most about 64 MiB; the writer waits,
+    /// readers do not.
+    [[nodiscard]] Result<void> resume() noexcept { return engine_->resume(); }
     /// What opening found and did.
     [[nodiscard]] const RecoveryReport& recovery_report() const noexcept { return engine_->recovery_report(); }
     /// Ends the database in order: runs what is queued, flushes, closes the files. Done by the destructor too, without a word.

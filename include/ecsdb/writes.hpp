@@ -79,6 +79,14 @@ struct WriteSequence {
     /// Runs a column update of tables kept in archetypes and waits until it is visible.
     [[nodiscard]] Result<void> run_update(const transaction::UpdateTables& tables, transaction::ColumnUpdate::Compute compute,
                                           void* context) const noexcept {
+        Result<void> result = try_update(tables, compute, context);
+        // That it failed has made the writer free what it can.
+        return !result && result.error().code() == ErrorCode::OutOfMemory ? try_update(tables, compute, context) : std::move(result);
+    }
+
+private:
+    [[nodiscard]] Result<void> try_update(const transaction::UpdateTables& tables, transaction::ColumnUpdate::Compute compute,
+                                          void* context) const noexcept {
         transaction::Pipeline& pipeline = engine->pipeline();
         const Schema& schema = engine->store().schema();
         if (producer == nullptr) {
@@ -105,8 +113,10 @@ struct WriteSequence {
         Result<void> result;
         {
             transaction::ColumnUpdate task{std::move(pinned), tables, compute, context, *scratch};
-            if (!task.compute(pipeline.writer().records(), pipeline.help_desk())) {
-                result = Error{ErrorCode::OutOfMemory, "column update: no memory for the new pages"};
+            // One that got no memory goes to the writer all the same: there it fails, and the writer looks for what it can free.
+            if (Result<void> computed = task.compute(pipeline.writer().records(), pipeline.help_desk());
+                !computed && computed.error().code() != ErrorCode::OutOfMemory) {
+                result = std::move(computed);
             } else if (Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
                        !sequence) {
                 result = std::move(sequence).error();
@@ -334,10 +344,12 @@ public:
 
     /// Computes whole columns anew: `fn(A&, const B&, …)` for every entity that has all of them. Types without `const` are written.
     ///
-    /// `fn` sees one row, has no other effects, and may run more than once per row, also on the writer's thread. Isolated and atomic like
-    /// any transaction. Returns once visible. Cost: one pass over the columns and one copy of those written; the caller's thread does the
-    /// work. All components must be kept in tables (`Storage::Table`), and those written must have no field with a constraint (bounds,
-    /// enums, text, not_null, unique, foreign keys): they are checked row by row, and a whole column is not. `InvalidArgument` otherwise.
+    /// `fn` sees one row, has no other effects, and may run more than once per row, and for different rows on two threads at once: the
+    /// caller's, and the writer's while that has nothing else to do. Isolated and atomic like any transaction. Returns once visible. Cost:
+    /// one pass over the columns and one copy of those written. All components must be kept in tables (`Storage::Table`), and those written
+    /// must have no field with a constraint (bounds, enums, text, not_null, unique, foreign keys): they are checked row by row, and a whole
+    /// column is not. `InvalidArgument` otherwise. An exception that `fn` throws, on whichever thread, ends it: nothing changes, and the
+    /// error is `Aborted`.
     template <typename A, typename... More, typename Fn>
     requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
     noexcept {
@@ -351,13 +363,15 @@ public:
 
     /// The same for tables known by id: `fn(std::byte* const* written, const std::byte* const* read)` for every entity with a row in all of
     /// them. `written[i]` is its row in `written_tables[i]`, to be changed in place; `read[i]` that in `read_tables[i]`. `InvalidArgument`
-    /// also for a table named twice, for one without fields among those written, and for more than 8 written or 32 in all.
+    /// also for a table named twice, for one without fields among those written, and for more than 8 written or 32 in all. `Aborted` also
+    /// where a bool, or the presence byte of a nullable field, is left neither 0 nor 1.
     template <typename Fn>
     Result<void> update_columns(std::span<const TableId> written_tables, std::span<const TableId> read_tables, Fn&& fn) noexcept {
         const Schema& schema = sequence().engine->store().schema();
         transaction::UpdateTables tables;
         tables.written = written_tables.size();
         tables.count = written_tables.size() + read_tables.size();
+        tables.untyped = true;
         if (written_tables.empty() || tables.written > transaction::max_written_tables || tables.count > tables.ids.size()) {
             return Error{ErrorCode::InvalidArgument, "column update: " + std::to_string(tables.written) + " tables to write and " +
                                                          std::to_string(read_tables.size()) + " to read; it takes 1 to " +

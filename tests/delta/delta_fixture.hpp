@@ -106,6 +106,13 @@ inline Bytes random_row(const Table& table, std::mt19937& random) {
             row[run.offset + i] = static_cast<std::byte>(random() % 2);
         }
     }
+    for (const Field& field : table.fields) {
+        if (field.type == FieldType::String) {
+            // A text's bytes depend on each other: none, or one, of its length.
+            std::fill_n(row.begin() + field.offset, field.size, std::byte{0});
+            row[field.offset] = row[field.offset + 2] = static_cast<std::byte>(random() % 2);
+        }
+    }
     return row;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 using namespace delta_test;
 
@@ -216,10 +217,11 @@ private:
         const bool replaces = rows.count(index) != 0;
         Bytes row = random_row(test_schema().table(table), random_);
         if (replaces && what < 5) {
-            row = rows[index];
+            const Bytes fresh = std::exchange(row, rows[index]);
             if (what < 4 && !row.empty()) {
-                const Table& layout = test_schema().table(table);
-                row[layout.fields[pick(static_cast<std::uint32_t>(layout.fields.size()))].offset] ^= std::byte{1};
+                const std::vector<Field>& fields = test_schema().table(table).fields;
+                const Field& field = fields[pick(static_cast<std::uint32_t>(fields.size()))];
+                std::copy_n(fresh.begin() + field.offset, field.size, row.begin() + field.offset);
             }
         }
         rows[index] = row;

@@ -26,7 +26,7 @@ TEST_CASE("a dropped table is refused", "[delta]") {
     std::vector<Table> tables = test_schema().tables();
     tables[position].dropped = true;
     const Bytes bytes = bytes_of({1, 0, 0, 1, 2, 0, 2, 0, 5});
-    const Schema schema{"test", "1.0", std::move(tables), {}, {}};
+    const Schema schema{"test", "1.0", std::move(tables), test_schema().enums(), test_schema().structs()};
     CHECK_FALSE(validate(*DeltaView::parse(bytes), schema));
 }
 

@@ -327,4 +327,44 @@ TEST_CASE("two threads that fill pages at once share what is free instead of tak
     CHECK(pool.allocated_bytes() < 4 * 1000 * 1600);
 }
 
+TEST_CASE("what the writer keeps for itself is shared when memory is short", "[storage][memory]") {
+    CountingAllocator allocator;
+    PoolOptions options = blocks_of(16384, 16384);
+    options.memory_limit = 16384;
+    PagePool pool{allocator, options};
+    std::vector<Node*> nodes;
+    for (Node* node = pool.take(200); node != nullptr; node = pool.take(200)) {
+        nodes.push_back(node);
+    }
+    REQUIRE(nodes.size() > 2);
+    for (Node* const node : nodes) {
+        pool.give(node);
+    }
+    {
+        PagePool::Cache cache{pool, 200};
+        CHECK(cache.take() == nullptr);
+    }
+    pool.share();
+    std::set<Node*> taken;
+    {
+        PagePool::Cache cache{pool, 200};
+        for (Node* node = cache.take(); node != nullptr; node = cache.take()) {
+            taken.insert(node);
+        }
+        CHECK(taken.size() == nodes.size());
+        for (Node* const node : taken) {
+            cache.give(node);
+        }
+    }
+    CHECK(pool.take(200) != nullptr);
+    SECTION("but not where no magazine can be had") {
+        PagePool other{allocator, {}};
+        Node* const node = other.take(200);
+        other.give(node);
+        allocator.refuse_from = allocator.calls;
+        other.share();
+        CHECK(other.take(200) == node);
+    }
+}
+
 } // namespace ecsdb::test

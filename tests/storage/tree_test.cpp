@@ -185,4 +185,51 @@ TEST_CASE("a cleared tree gives everything back", "[storage][memory]") {
     }
 }
 
+TEST_CASE("a tree cut short that gets no memory goes on later where it stopped", "[storage][memory]") {
+    std::uint64_t refusals = 0;
+    for (std::uint64_t allowed = 0;; ++allowed) {
+        PoolOptions options;
+        options.first_block_bytes = options.max_block_bytes = 1024;
+        Bench bench{options};
+        NodeTree tree;
+        for (std::uint32_t position = 0; position < 600; ++position) {
+            REQUIRE(bench.put(tree, position, position));
+        }
+        bench.workspace.set_stamp(2);
+        bench.allocator.refuse_from = bench.allocator.calls + allowed;
+        const bool done = tree.truncate(bench.workspace, 100);
+        bench.allocator.refuse_from = CountingAllocator::never;
+        const Values left = values_of(tree);
+        REQUIRE(left.size() >= 100);
+        const std::size_t after = left.size() - 100; // of those to go
+        REQUIRE((after == 0 || left.rbegin()->first == 599));
+        REQUIRE((after == 0 || left.upper_bound(99)->first == 600 - after));
+        REQUIRE(done == (after == 0));
+        REQUIRE(tree.truncate(bench.workspace, 100));
+        REQUIRE(values_of(tree).size() == 100);
+        if (done) {
+            break;
+        }
+        ++refusals;
+    }
+    CHECK(refusals > 1);
+}
+
+TEST_CASE("a tree is cleared without any memory", "[storage][memory]") {
+    Bench bench;
+    NodeTree tree;
+    for (const std::uint32_t position : {0U, 63U, 64U, 65U, 4000U, 100000U}) {
+        REQUIRE(bench.put(tree, position, 1));
+    }
+    bench.workspace.set_stamp(2);
+    bench.allocator.refuse_from = bench.allocator.calls;
+    const std::size_t allocated = bench.pool.allocated_bytes();
+    const std::size_t used = bench.pool.used_bytes();
+    tree.clear(bench.workspace);
+    CHECK(tree.capacity() == 0);
+    CHECK(bench.pool.allocated_bytes() == allocated);
+    CHECK(bench.pool.used_bytes() == used); // no copies on the way
+    CHECK(bench.reclaimer.retired_bytes() == used);
+}
+
 } // namespace ecsdb::test

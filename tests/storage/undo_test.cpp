@@ -2,6 +2,7 @@
 
 #include "support/storage_fixture.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <string>
@@ -67,6 +68,28 @@ TEST_CASE("a cleared log puts nothing back and keeps its memory", "[storage][mem
         calls = round == 0 ? allocator.calls : calls;
     }
     CHECK(allocator.calls == calls);
+}
+
+TEST_CASE("zeros are noted without their bytes and put back in their turn", "[storage]") {
+    CountingAllocator allocator;
+    storage::UndoLog log{allocator};
+    std::vector<unsigned char> bytes(1U << 20U);
+    REQUIRE(log.note_zeros(bytes.data(), bytes.size()));
+    std::fill(bytes.begin(), bytes.end(), static_cast<unsigned char>(1));
+    REQUIRE(log.note(bytes.data() + 5, 3));
+    bytes[5] = 2;
+    CHECK(log.mark() < 100);
+    const std::size_t live = allocator.live_bytes;
+    CHECK(live < bytes.size());
+    log.roll_back_to(0);
+    CHECK(std::count(bytes.begin(), bytes.end(), 0) == static_cast<std::ptrdiff_t>(bytes.size()));
+    allocator.refuse_from = allocator.calls;
+    std::size_t noted = 0;
+    while (log.note_zeros(bytes.data(), 1)) {
+        ++noted;
+    }
+    CHECK(noted != 0); // refused, at last, without harm
+    log.clear();
 }
 
 } // namespace ecsdb::test

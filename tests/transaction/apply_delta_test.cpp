@@ -4,6 +4,8 @@
 #include "transaction/random_program.hpp"
 
 #include <cstring>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -245,6 +247,179 @@ TEST_CASE("merged deltas lead to the same versions", "[transaction][delta]") {
         REQUIRE(replica.hash() == last.hash);
         REQUIRE(replica.counts() == last.counts);
     }
+}
+
+TEST_CASE("a refused delta says which table and entity, and why", "[transaction][delta]") {
+    Recorded recorded;
+    Replica replica{recorded.db.schema()};
+    const Schema& schema = recorded.db.schema();
+    const Account money{5};
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&money);
+    using Rows = std::vector<delta::RowChange>;
+    using Kind = delta::RowChangeKind;
+    REQUIRE(replica.apply(encoded(schema, step_from(0), std::vector<Entity>{{7, 2, 0}}, {}, Rows{{7, Kind::Added, nullptr, bytes}}, 2)));
+    const auto message = [&](const Bytes& delta) { return replica.apply(delta).error().message(); };
+    CHECK(message(encoded(schema, step_from(1), std::vector<Entity>{{5, 1, 0}, {7, 1, 0}}, {}, {}, 0)) ==
+          "delta to version 2: entity 7 is to be created, and its generation has lived already");
+    CHECK(message(encoded(schema, step_from(1), {}, std::vector<Entity>{{7, 1, 0}}, {}, 0)) ==
+          "delta to version 2: entity 7 is to be destroyed, and a later one has had its index");
+    CHECK(message(encoded(schema, step_from(1), {}, {}, Rows{{7, Kind::Added, nullptr, bytes}}, 2)) ==
+          "delta to version 2: table `Account`, entity 7 has the row that is to be added");
+    CHECK(message(encoded(schema, step_from(1), {}, {}, Rows{{4'000'000'000U, Kind::Removed, bytes, nullptr}}, 2)) ==
+          "delta to version 2: table `Account`, entity 4000000000 is not alive");
+    CHECK(message(encoded(schema, step_from(1), {}, {}, Rows{{7, Kind::Removed, bytes, nullptr}}, 3)) ==
+          "delta to version 2: table `Level`, entity 7 has no row to be removed");
+    delta::Header far = step_from(1);
+    far.to = ~std::uint64_t{0};
+    CHECK(message(encoded(schema, far, std::vector<Entity>{{9, 1, 0}}, {}, {}, 0)) ==
+          "delta to version 18446744073709551615: no history is that long");
+    CHECK(replica.world().published().version == 1);
+}
+
+TEST_CASE("a limit keeps a delta of few bytes from taking much memory", "[transaction][delta]") {
+    Recorded recorded;
+    CountingAllocator allocator;
+    World world{allocator, std::make_shared<const Schema>(recorded.db.schema())};
+    transaction::DeltaApplier applier{world.buffer(), 1000};
+    const auto code = [&](const Bytes& delta) {
+        REQUIRE(world.buffer().begin_batch());
+        const Result<bool> applied = applier.apply(delta, 0);
+        world.publish();
+        return code_of(applied);
+    };
+    const Schema& schema = recorded.db.schema();
+    std::vector<Entity> many;
+    for (std::uint32_t i = 500; i < 1001; ++i) {
+        many.push_back({i, 1, 0});
+    }
+    const std::uint64_t calls = allocator.calls;
+    CHECK(code(encoded(schema, step_from(0), std::vector<Entity>{{0xFFFFFFFEU, 1, 0}}, {}, {}, 0)) == ErrorCode::Corrupt);
+    CHECK(code(encoded(schema, step_from(0), {}, std::vector<Entity>{{1000, 1, 0}}, {}, 0)) == ErrorCode::Corrupt);
+    CHECK(code(encoded(schema, step_from(0), many, {}, {}, 0)) == ErrorCode::Corrupt);
+    CHECK(allocator.calls == calls);
+    many.pop_back();
+    CHECK(code(encoded(schema, step_from(0), many, {}, {}, 0)) == success);
+    CHECK(world.published().entity_count == 500);
+}
+
+TEST_CASE("entities may come in any order, each of several generations", "[transaction][delta]") {
+    Recorded recorded;
+    Replica replica{recorded.db.schema()};
+    const Schema& schema = recorded.db.schema();
+    using Rows = std::vector<delta::RowChange>;
+    using Kind = delta::RowChangeKind;
+    const Account money{5};
+    const auto* const bytes = reinterpret_cast<const std::byte*>(&money);
+    std::uint64_t version = 0;
+    for (const std::uint32_t index : {100'000U, 3U, 70'000U, 0U, 4095U, 4096U}) {
+        REQUIRE(replica.apply(
+            encoded(schema, step_from(version++), std::vector<Entity>{{index, 4, 0}}, {}, Rows{{index, Kind::Added, nullptr, bytes}}, 2)));
+    }
+    // Ended and begun anew in one step, each with a row of its own again.
+    const std::vector<Entity> old{{0, 4, 0}, {3, 4, 0}, {70'000, 4, 0}};
+    const std::vector<Entity> young{{0, 5, 0}, {3, 9, 0}, {70'000, Entity::max_generation, 0}};
+    REQUIRE(replica.apply(encoded(schema, step_from(version++), young, old, Rows{{3, Kind::Added, nullptr, bytes}}, 2)));
+    const storage::Root& root = replica.world().published();
+    CHECK(root.entity_count == 6);
+    for (std::size_t i = 0; i < young.size(); ++i) {
+        CHECK(root.find_living(old[i]) == nullptr);
+        const storage::EntityRecord* const record = root.find_living(young[i]);
+        REQUIRE(record != nullptr);
+        CHECK((root.find_row(*record, young[i].index(), 2) != nullptr) == (young[i].index() == 3));
+    }
+}
+
+TEST_CASE("a history passed on from replica to replica, merged anew each time, leads all to the same state", "[transaction][delta]") {
+    const auto seed = GENERATE(range(1, 9));
+    CAPTURE(seed);
+    Recorded recorded;
+    run_history(recorded, static_cast<std::uint64_t>(200 + seed), 60);
+    SystemAllocator memory;
+    std::mt19937_64 random{static_cast<std::uint64_t>(seed)};
+    std::vector<Bytes> deltas;
+    std::map<std::uint64_t, const Recorder::Step*> steps;
+    for (const Recorder::Step& step : recorded.recorder.steps) {
+        deltas.push_back(step.delta);
+        steps[step.version] = &step;
+    }
+    for (int hop = 0; hop < 4; ++hop) {
+        CAPTURE(hop);
+        Replica replica{recorded.db.schema()};
+        std::vector<Bytes> passed_on;
+        for (std::size_t first = 0; first < deltas.size();) {
+            const std::size_t count = std::min<std::size_t>(1 + random() % (1U << (2 * hop)), deltas.size() - first);
+            const std::vector<std::span<const std::byte>> parts(deltas.begin() + static_cast<std::ptrdiff_t>(first),
+                                                                deltas.begin() + static_cast<std::ptrdiff_t>(first + count));
+            ByteBuffer merged{memory};
+            REQUIRE(delta::merge(recorded.db.schema(), parts, merged, memory));
+            passed_on.emplace_back(merged.view().begin(), merged.view().end());
+            first += count;
+            const Result<bool> applied = replica.apply(merged.view(), 0);
+            if (!applied) {
+                FAIL(applied.error().to_string());
+            }
+            const Recorder::Step& step = *steps.at(replica.world().published().version);
+            CAPTURE(step.version, count);
+            REQUIRE(replica.hash() == step.hash);
+            REQUIRE(replica.counts() == step.counts);
+        }
+        CHECK(replica.hash() == recorded.db.read().hash());
+        deltas = std::move(passed_on);
+    }
+}
+
+TEST_CASE("a damaged delta is refused and changes nothing, or does something else, but no harm", "[transaction][delta]") {
+    const auto seed = GENERATE(range(1, 5));
+    CAPTURE(seed);
+    Recorded recorded;
+    run_history(recorded, static_cast<std::uint64_t>(300 + seed), 25);
+    CountingAllocator allocator;
+    struct Victim {
+        World world;
+        transaction::DeltaApplier applier;
+
+        Victim(CountingAllocator& memory, const Schema& schema)
+            : world{memory, std::make_shared<const Schema>(schema)}, applier{world.buffer(), 1U << 16U} {}
+        Result<bool> apply(std::span<const std::byte> delta) {
+            REQUIRE(world.buffer().begin_batch());
+            Result<bool> applied = applier.apply(delta, 0);
+            world.publish();
+            return applied;
+        }
+        std::uint64_t hash() {
+            return storage::hash_of(world.published()) ^ hash_of_counts(world.published(), world.store().entity_versions());
+        }
+    };
+    std::mt19937_64 random{static_cast<std::uint64_t>(seed)};
+    const std::vector<Recorder::Step>& steps = recorded.recorder.steps;
+    auto victim = std::make_unique<Victim>(allocator, recorded.db.schema());
+    std::uint64_t refused = 0;
+    std::uint64_t applied = 0;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        for (int round = 0; round < 12; ++round) {
+            Bytes damaged = steps[i].delta;
+            for (std::uint64_t left = 1 + random() % 2; left != 0; --left) {
+                damaged[random() % damaged.size()] = static_cast<std::byte>(random() % 3 == 0 ? random() % 256 : random() % 8);
+            }
+            const std::uint64_t before = victim->hash();
+            const Result<bool> result = victim->apply(damaged);
+            if (!result || !*result) {
+                ++refused;
+                REQUIRE(victim->hash() == before);
+                continue;
+            }
+            ++applied;
+            static_cast<void>(victim->hash()); // all of it can be walked
+            static_cast<void>(victim->apply(steps[std::min(i + 1, steps.size() - 1)].delta));
+            victim = std::make_unique<Victim>(allocator, recorded.db.schema());
+            for (std::size_t again = 0; again < i; ++again) {
+                REQUIRE(victim->apply(steps[again].delta).value_or(false));
+            }
+        }
+        REQUIRE(victim->apply(steps[i].delta).value_or(false));
+    }
+    CHECK(refused > 100);
+    CHECK(applied > 10);
 }
 
 } // namespace ecsdb::test

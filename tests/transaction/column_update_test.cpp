@@ -3,8 +3,11 @@
 #include "transaction/random_program.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -559,6 +562,130 @@ TEST_CASE("an idle writer computes a part of a large update, and every row is ch
     CHECK(wrong == 0);
     CHECK(view.get<Account>(counted)->balance >= 1'000'000'000);
     CHECK(db.statistics().allocated_bytes < 64U << 20U); // a helper does not make the pool grow
+}
+
+TEST_CASE("an update whose function throws changes nothing and gives its pages back", "[transaction][column_update]") {
+    Scene scene{3000};
+    const std::uint64_t before = scene.db.read().hash();
+    std::size_t held = 0;
+    for (int round = 0; round < 50; ++round) {
+        int rows = 0;
+        const Result<void> updated = scene.db.update<Account, Level>([&](Account& account, Level&) {
+            account.balance = -1;
+            if (++rows > 40 * round) {
+                throw std::runtime_error{"no more gold"};
+            }
+        });
+        REQUIRE(code_of(updated) == ErrorCode::Aborted);
+        CHECK(updated.error().message() == "the column update threw: no more gold");
+        CHECK(scene.db.read().hash() == before);
+        held = round == 0 ? scene.db.statistics().allocated_bytes : held;
+    }
+    CHECK(scene.db.statistics().allocated_bytes == held);
+    CHECK(code_of(scene.db.update<Account>([](Account&) { throw 5; })) == ErrorCode::Aborted);
+    CHECK(scene.db.version() == 1);
+    scene.update();
+    CHECK(scene.balance(scene.entities[2999]) == 2999 * 2 + static_cast<std::uint8_t>(2999));
+    scene.check_replica();
+}
+
+TEST_CASE("an update whose function throws on the writer leaves what came before it, and no more", "[transaction][column_update]") {
+    Scene scene{3000};
+    // Seen only by the recomputation: the caller's view is older.
+    Ticket ticket = scene.db.update(scene.entities[2900], Account{5'000'000});
+    const Result<void> updated = scene.db.update<Account, const Level>([](Account& account, const Level&) {
+        if (account.balance == 5'000'000) {
+            throw std::runtime_error{"too rich"};
+        }
+        account.balance = -1;
+    });
+    CHECK(code_of(updated) == ErrorCode::Aborted);
+    CHECK(updated.error().message().find("the column update threw: too rich") != std::string::npos);
+    CHECK(ticket.wait());
+    CHECK(scene.db.version() == 2);
+    for (std::uint32_t i = 0; i < 3000; ++i) {
+        REQUIRE(scene.balance(scene.entities[i]) == (i == 2900 ? 5'000'000 : i));
+    }
+    scene.update();
+    CHECK(scene.balance(scene.entities[2900]) == 10'000'000 + static_cast<std::uint8_t>(2900));
+    scene.check_replica();
+}
+
+TEST_CASE("an update whose function throws at the helper fails like any other", "[transaction][column_update][threads]") {
+    Scene scene{70'000}; // enough pieces to share
+    const std::size_t held = scene.db.statistics().used_bytes;
+    transaction::Pipeline& pipeline = scene.db.engine().pipeline();
+    transaction::UpdateTables which;
+    which.ids[0] = 2;
+    which.written = which.count = 1;
+    struct Shared {
+        std::thread::id owner = std::this_thread::get_id();
+        std::atomic<bool> thrown{false};
+    } shared;
+    transaction::HelpDesk desk;
+    transaction::UpdateScratch* const scratch = pipeline.take_scratch();
+    REQUIRE(scratch != nullptr);
+    {
+        transaction::ColumnUpdate update{storage::PinnedRoot{pipeline.store()}, which,
+                                         [](void* context, const std::byte* const*, std::byte* const*, std::uint32_t) {
+                                             auto& both = *static_cast<Shared*>(context);
+                                             if (std::this_thread::get_id() != both.owner) {
+                                                 both.thrown = true;
+                                                 both.thrown.notify_all();
+                                                 throw std::runtime_error{"not here"};
+                                             }
+                                             both.thrown.wait(false);
+                                         },
+                                         &shared, *scratch};
+        const transaction::SharedWork::IsNeeded never{[](const void*) { return false; }, nullptr};
+        std::jthread helper{[&] {
+            while (!desk.help(never)) {
+                std::this_thread::yield();
+            }
+        }};
+        const Result<void> computed = update.compute(true, desk);
+        CHECK(code_of(computed) == ErrorCode::Aborted);
+        CHECK(computed.error().message() == "the column update threw: not here");
+    }
+    pipeline.give_scratch(scratch);
+    CHECK(scene.db.statistics().used_bytes == held);
+    scene.update(); // the scratch is fit for the next one
+    scene.check_replica();
+}
+
+/// A bool among fields of any bytes.
+struct Lamp {
+    std::uint32_t brightness;
+    bool lit;
+};
+ECSDB_COMPONENT(Lamp, brightness, lit);
+
+TEST_CASE("an update by bytes may not leave a bool that is none", "[transaction][column_update]") {
+    auto db = open_db<Database<Lamp>>(stepped());
+    Entity last;
+    for (std::uint32_t i = 0; i < 600; ++i) {
+        auto tx = db.begin();
+        last = tx.create(Lamp{i, false});
+        REQUIRE(tx.commit());
+    }
+    const std::array<TableId, 1> written{0};
+    const auto update = [&](int byte, std::uint32_t at) {
+        return db.update_columns(written, {}, [=](std::byte* const* rows, const std::byte* const*) {
+            auto& lamp = *reinterpret_cast<Lamp*>(rows[0]);
+            if (lamp.brightness == at) {
+                rows[0][offsetof(Lamp, lit)] = static_cast<std::byte>(byte);
+            }
+        });
+    };
+    const std::uint64_t before = db.read().hash();
+    for (const std::uint32_t at : {0U, 300U, 599U}) {
+        const Result<void> updated = update(2, at);
+        CHECK(code_of(updated) == ErrorCode::Aborted);
+        CHECK(updated.error().message() == "column update: table `Lamp`, field `lit` is neither false (0) nor true (1)");
+        CHECK(db.read().hash() == before);
+    }
+    CHECK(update(1, 599));
+    CHECK(db.get<Lamp>(last)->lit);
 }
 
 } // namespace ecsdb::test

@@ -3,6 +3,8 @@
 #include "ecsdb/wal/log_reader.hpp"
 #include "recovery/world.hpp"
 
+#include <atomic>
+
 using namespace recovery_test;
 using ecsdb::Durability;
 using ecsdb::ErrorCode;
@@ -27,6 +29,128 @@ TEST_CASE("a failed write in the background refuses every later transaction", "[
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code() == ErrorCode::ReadOnly);
     CHECK(world.get<Purse>(entity)->gold == 1);
+}
+
+TEST_CASE("a logged commit takes no memory, though it is kept until it is synced", "[wal][allocation]") {
+    class CallCounter final : public ecsdb::Allocator {
+    public:
+        [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+            calls.fetch_add(1);
+            return system_.allocate(bytes, alignment);
+        }
+        void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+            system_.deallocate(memory, bytes, alignment);
+        }
+        std::atomic<std::uint64_t> calls{0};
+
+    private:
+        ecsdb::SystemAllocator system_;
+    };
+    SimulatedFileSystem files;
+    CallCounter allocator;
+    auto options = on(files, Durability::Logged);
+    options.segment_bytes = std::size_t{8} << 20U;
+    options.allocator = &allocator;
+    World world = open_or_fail(options);
+    auto first = world.begin();
+    const ecsdb::Entity entity = first.create(Purse{0});
+    require(first.commit());
+    const auto round = [&] {
+        for (std::uint64_t i = 0; i < 10'000; ++i) {
+            require(world.update(entity, Purse{i}).wait());
+        }
+    };
+    for (int i = 0; i < 3; ++i) {
+        round();
+        require(world.flush(Durability::Synced));
+    }
+    const std::uint64_t before = allocator.calls.load();
+    round();
+    require(world.flush(Durability::Synced));
+    round();
+    CHECK(allocator.calls.load() == before);
+    CHECK(world.log_state().kept_bytes > 0);
+}
+
+TEST_CASE("memory refused to the log costs a batch, not the database", "[wal][fault]") {
+    class Meagre final : public ecsdb::Allocator {
+    public:
+        [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+            return bytes > most.load() ? nullptr : system_.allocate(bytes, alignment);
+        }
+        void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+            system_.deallocate(memory, bytes, alignment);
+        }
+        std::atomic<std::size_t> most{~std::size_t{0}};
+
+    private:
+        ecsdb::SystemAllocator system_;
+    };
+    for (const Durability durability : {Durability::Logged, Durability::Synced}) {
+        for (const bool own_thread : {false, true}) {
+            SimulatedFileSystem files;
+            Meagre allocator;
+            auto options = on(files, durability);
+            options.own_thread = own_thread;
+            options.allocator = &allocator;
+            options.initial_bytes = std::size_t{16} << 20U;
+            std::uint64_t hash = 0;
+            std::uint64_t refused = 0;
+            {
+                World world = open_or_fail(options);
+                auto first = world.begin();
+                const ecsdb::Entity entity = first.create(Purse{0});
+                require(first.commit());
+                for (std::uint64_t i = 0; i < 20; ++i) {
+                    allocator.most.store(i % 2 == 0 ? 100'000 : ~std::size_t{0});
+                    const std::vector<Purse> purses(2000 * (i + 1), Purse{i});
+                    const auto created = world.execute([&](auto& state) {
+                        return state.create_many(static_cast<std::uint32_t>(purses.size()), std::span<const Purse>{purses});
+                    });
+                    refused += created ? 0 : 1;
+                    allocator.most.store(~std::size_t{0});
+                    CHECK(world.log_state().writes);
+                    require(world.update(entity, Purse{i}).wait());
+                }
+                hash = world.read().hash();
+            }
+            CHECK(refused > 0);
+            const World world = open_or_fail(options);
+            CHECK(world.read().hash() == hash);
+        }
+    }
+}
+
+TEST_CASE("what is handed to the log's thread after a failure is kept, and written on resuming", "[wal][fault]") {
+    SimulatedFileSystem files;
+    ecsdb::FaultFileSystem faulty{files};
+    auto options = on(faulty, Durability::Logged);
+    options.own_thread = true;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(options);
+        auto first = world.begin();
+        const ecsdb::Entity entity = first.create(Purse{0});
+        require(first.commit());
+        faulty.inject({.operation = ecsdb::FileOperation::Write, .sticky = true});
+        std::uint64_t visible = 0;
+        while (world.update(entity, Purse{visible + 1}).wait()) {
+            ++visible;
+        }
+        CHECK(world.get<Purse>(entity)->gold == visible);
+        CHECK(world.log_state().durable_version < world.version());
+        CHECK(world.log_state().kept_bytes > 0);
+        CHECK_FALSE(world.resume());
+        CHECK_FALSE(world.flush(Durability::Logged));
+        faulty.clear_faults();
+        require(world.resume());
+        CHECK(world.log_state().durable_version == world.version());
+        CHECK(world.get<Purse>(entity)->gold == visible);
+        hash = world.read().hash();
+        files.crash({});
+    }
+    const World world = open_or_fail(on(files));
+    CHECK(world.read().hash() == hash);
 }
 
 TEST_CASE("a transaction larger than a frame is split and found again whole", "[wal]") {

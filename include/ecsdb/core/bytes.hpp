@@ -159,6 +159,12 @@ public:
         failed_ = false;
     }
 
+    /// From now on behaves as if an append had been lost. False, for whoever returns with it.
+    bool fail() noexcept {
+        failed_ = true;
+        limit_ = size_;
+        return false;
+    }
     /// Whether an append was lost since the last `clear()`.
     [[nodiscard]] bool failed() const noexcept { return failed_; }
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
@@ -198,11 +204,6 @@ private:
         data_ = grown;
         capacity_ = limit_ = capacity;
         return true;
-    }
-    bool fail() noexcept {
-        failed_ = true;
-        limit_ = size_;
-        return false;
     }
     void release() noexcept {
         if (data_ != nullptr) {

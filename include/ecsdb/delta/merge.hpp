@@ -15,7 +15,7 @@ inline constexpr std::uint64_t merge_expansion_limit = 1U << 24U;
 /// Collects what deltas did, entity by entity and row by row, and writes the sum. Made for one merge; see `merge`.
 class DeltaMerger {
 public:
-    explicit DeltaMerger(const Schema& schema) : schema_{&schema}, rows_(schema.tables().size()) {}
+    explicit DeltaMerger(const Schema& schema) : schema_{&schema}, checks_{schema}, rows_(schema.tables().size()) {}
 
     /// Adds the next delta, whose bytes must outlive the merger.
     [[nodiscard]] Result<void> add(std::span<const std::byte> bytes) {
@@ -28,7 +28,7 @@ public:
             return Error{ErrorCode::Gap,
                          "begins at version " + std::to_string(header.from) + ", but the one before ends at " + std::to_string(header_.to)};
         }
-        if (Result<void> valid = validate(*parsed, *schema_); !valid) {
+        if (Result<void> valid = validate(*parsed, checks_); !valid) {
             return valid;
         }
         room_ += bytes.size();
@@ -316,6 +316,7 @@ private:
     }
 
     const Schema* schema_;
+    ValueChecks checks_;
     Header header_;
     std::uint32_t deltas_ = 0;
     std::uint64_t room_ = 0;

@@ -2,7 +2,7 @@
 /// Checks a delta against the schema it is to be applied under.
 #pragma once
 
-#include "ecsdb/delta/view.hpp"
+#include "ecsdb/delta/values.hpp"
 
 namespace ecsdb::delta {
 
@@ -24,37 +24,60 @@ namespace detail {
     return size == run.stride ? nullptr : "has values of another size than its fields";
 }
 
+/// The entity index of a run's row.
+[[nodiscard]] inline std::uint32_t index_at(const Run& run, std::uint32_t place) noexcept {
+    std::uint32_t found = 0;
+    std::uint32_t at = 0;
+    run.for_each_index([&](std::uint32_t index) { found = at++ == place ? index : found; });
+    return found;
+}
+
 } // namespace detail
 
-/// Whether every table and field of the delta exists in `schema`, and every value has its field's size; `Corrupt` otherwise. After that,
-/// the rows can be applied without further checks of the bytes. Values are not looked at.
+/// Whether every table and field of the delta exists in the schema of `checks`, and every value has its field's size and is a value of its
+/// field's type (see `ValueCheck`); `Corrupt` otherwise, naming table, field and entity. After that, the rows can be applied without
+/// further checks of the bytes.
 ///
-/// Cost: linear in the bytes.
-[[nodiscard]] inline Result<void> validate(const DeltaView& delta, const Schema& schema) {
-    const char* problem = nullptr;
+/// Cost: O(bytes of heads and ids), and of values where not any bytes are one.
+[[nodiscard]] inline Result<void> validate(const DeltaView& delta, const ValueChecks& checks) {
+    const Schema& schema = checks.schema();
     std::uint64_t table_id = 0;
+    std::string problem;
     delta.for_each_section([&](const Section& section) {
-        if (!section.has_rows() || problem != nullptr) {
+        if (!section.has_rows() || !problem.empty()) {
             return;
         }
         table_id = section.id;
         if (section.id >= schema.tables().size() || schema.table(static_cast<TableId>(section.id)).dropped) {
-            problem = "is not there";
+            problem = " is not there";
             return;
         }
         const Table& table = schema.table(static_cast<TableId>(section.id));
+        const ValueCheck& values = checks.of(table.id);
         DeltaView::for_each_run(section, [&](const Run& run) {
-            if (problem == nullptr) {
-                problem = detail::check_run(run, table);
+            if (!problem.empty()) {
+                return;
+            }
+            if (const char* const what = detail::check_run(run, table)) {
+                problem = std::string{" "} + what;
+            } else if (!values.empty()) {
+                std::uint32_t place = 0;
+                if (const ValueFault fault = values.run(run, place)) {
+                    problem = ", entity " + std::to_string(detail::index_at(run, place)) + ", " + fault.describe();
+                }
             }
         });
     });
-    if (problem != nullptr) {
+    if (!problem.empty()) {
         const bool known = table_id < schema.tables().size();
         return Error{ErrorCode::Corrupt, "delta: table " + std::to_string(table_id) +
-                                             (known ? " (`" + schema.table(static_cast<TableId>(table_id)).name + "`) " : " ") + problem};
+                                             (known ? " (`" + schema.table(static_cast<TableId>(table_id)).name + "`)" : "") + problem};
     }
     return {};
+}
+/// The same for a single delta. Cost: O(fields of the schema) besides.
+[[nodiscard]] inline Result<void> validate(const DeltaView& delta, const Schema& schema) {
+    return validate(delta, ValueChecks{schema});
 }
 
 } // namespace ecsdb::delta

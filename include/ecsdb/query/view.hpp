@@ -44,7 +44,8 @@ public:
     [[nodiscard]] bool is_alive(Entity entity) const noexcept { return root().find_living(entity) != nullptr; }
     /// Living entities. Cost: O(1).
     [[nodiscard]] std::uint64_t entity_count() const noexcept { return root().entity_count; }
-    /// How often the entity has been changed by now, not as of this view (see R3); nothing for an entity this view does not know.
+    /// How often the entity has been changed by now, not as of this view (see R3); nothing for an entity this view does not know. After
+    /// opening, changes of rows that are not logged (`Persist`) are counted only as far as a snapshot has them.
     [[nodiscard]] std::optional<std::uint32_t> entity_version(Entity entity) const noexcept {
         return is_alive(entity) ? std::optional{pinned_.store().entity_versions().count(entity.index())} : std::nullopt;
     }

@@ -72,6 +72,17 @@ private:
     bool complete_ = false;
 };
 
+/// Has the log resumed on the writer, where no batch comes between.
+class ResumeLog final : public transaction::Task {
+public:
+    explicit ResumeLog(wal::LogParticipant& log) noexcept : log_{&log} {}
+    [[nodiscard]] bool is_transaction() const noexcept override { return false; }
+    [[nodiscard]] Result<void> run(storage::WriteBuffer&) noexcept override { return log_->resume(); }
+
+private:
+    wal::LogParticipant* log_;
+};
+
 } // namespace detail
 
 /// Keeps the files of one database that is open for writing. Made by opening it; used by the engine.
@@ -82,8 +93,9 @@ public:
         : files_{&files}, allocator_{&allocator}, clock_{&clock}, directory_{std::move(directory)}, lock_{std::move(lock)},
           manifest_{std::move(manifest)}, older_needed_segment_{manifest_.first_needed_segment} {}
 
-    /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once.
-    [[nodiscard]] Result<void> start_log(const wal::LogStart& start, const Options& options) {
+    /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once. The schema must
+    /// outlive this.
+    [[nodiscard]] Result<void> start_log(const wal::LogStart& start, const Options& options, const Schema& schema) {
         wal::LogOptions log;
         log.database = manifest_.database;
         log.epoch = manifest_.epoch;
@@ -100,7 +112,7 @@ public:
         if (auto stored = recovery::store_manifest(*files_, directory_, manifest_, *allocator_); !stored) {
             return stored;
         }
-        participant_ = std::make_unique<wal::LogParticipant>(std::move(*writer), *clock_, *allocator_,
+        participant_ = std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
                                                              options.durability == Durability::Synced, options.own_thread, *this);
         return {};
     }
@@ -120,28 +132,13 @@ public:
         }
         const std::lock_guard lock{snapshot_mutex_};
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.
-        std::uint64_t first_needed = 0;
-        Result<void> rotated = participant_->with_writer([&](wal::LogWriter& log) -> Result<void> {
-            if (auto begun = log.rotate(); !begun) {
-                return begun;
-            }
-            first_needed = log.segment_number();
-            return segment_begun(log);
-        });
-        if (!rotated) {
-            return std::move(rotated).error().in("snapshot: log switch");
+        const Result<std::uint64_t> first_needed = participant_->rotate();
+        if (!first_needed) {
+            return first_needed.error().clone().in("snapshot: log switch");
         }
         ECSDB_KILL_POINT("snapshot: log switched");
         detail::PinWithCounts pin{*allocator_};
-        transaction::ProducerState* const producer = pipeline.this_thread_producer();
-        if (producer == nullptr) {
-            return Error{ErrorCode::OutOfMemory, "snapshot: no memory for this thread's side of the queue"};
-        }
-        auto sequence = pipeline.submit_task(*producer, pin, transaction::CommandHeader::wants_error);
-        if (!sequence) {
-            return std::move(sequence).error().in("snapshot");
-        }
-        if (auto pinned = pipeline.wait(*producer, *sequence, no_timeout); !pinned) {
+        if (auto pinned = run_on_writer(pipeline, pin); !pinned) {
             return std::move(pinned).error().in("snapshot");
         }
         if (!pin.complete()) {
@@ -161,19 +158,40 @@ public:
             return std::move(written).error().in("snapshot");
         }
         ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
-        return adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, first_needed);
+        return adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, *first_needed);
+    }
+
+    /// Ends a failure of the log: see `AnyDatabase::resume`. Any thread but the writer's.
+    [[nodiscard]] Result<void> resume(transaction::Pipeline& pipeline) noexcept {
+        if (pipeline.writer().is_this_thread()) {
+            return Error{ErrorCode::WouldDeadlock, "resume waits for the writer and so cannot be called on its thread"};
+        }
+        if (!participant_->failed()) {
+            return {};
+        }
+        detail::ResumeLog task{*participant_};
+        if (auto resumed = run_on_writer(pipeline, task); !resumed) {
+            return std::move(resumed).error().in("resume");
+        }
+        // What the writer had in hand meanwhile came behind the rest.
+        if (auto synced = participant_->wait_for(pipeline.store().published_version(), true); !synced) {
+            return std::move(synced).error().in("resume");
+        }
+        return {};
     }
 
     /// Ends the log in good order and says so in the manifest. The pipeline must have stopped.
     [[nodiscard]] Result<void> close(std::uint64_t next_fresh) noexcept {
         participant_->stop();
         if (participant_->failed()) {
-            return Error{ErrorCode::ReadOnly, "close: the log had failed; the database will be recovered when it is opened again"};
+            return Error{ErrorCode::ReadOnly, "close: the log had failed; on disk for certain is what was visible up to version " +
+                                                  std::to_string(participant_->durable_version()) +
+                                                  ", and the database will be recovered when it is opened again"};
         }
-        return participant_->with_writer([&](wal::LogWriter& log) -> Result<void> {
-            if (auto closed = log.close(clock_->wall_ns() / 1000); !closed) {
-                return std::move(closed).error().in("close");
-            }
+        if (auto closed = participant_->close(); !closed) {
+            return std::move(closed).error().in("close");
+        }
+        return participant_->with_writer([&](const wal::LogWriter& log) -> Result<void> {
             const std::lock_guard lock{manifest_mutex_};
             manifest_.clean = true;
             manifest_.durable_lsn = log.durable_lsn();
@@ -199,6 +217,19 @@ public:
     }
 
 private:
+    /// Has the writer run `task`, and waits for it.
+    [[nodiscard]] static Result<void> run_on_writer(transaction::Pipeline& pipeline, transaction::Task& task) noexcept {
+        transaction::ProducerState* const producer = pipeline.this_thread_producer();
+        if (producer == nullptr) {
+            return Error{ErrorCode::OutOfMemory, "no memory for this thread's side of the queue"};
+        }
+        auto sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
+        if (!sequence) {
+            return std::move(sequence).error();
+        }
+        return pipeline.wait(*producer, *sequence, no_timeout);
+    }
+
     [[nodiscard]] snapshot::SnapshotIdentity identity_of(std::uint64_t next_fresh) const noexcept {
         return {.database = manifest_.database, .epoch = manifest_.epoch, .shard = manifest_.shard, .next_fresh = next_fresh};
     }

@@ -8,6 +8,7 @@
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
+#include "ecsdb/wal/shared_log.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -102,6 +103,32 @@ public:
             return Error{ErrorCode::InvalidArgument, "snapshot: this database has no directory, or is open read-only"};
         }
         return durable_->snapshot(*pipeline_);
+    }
+
+    [[nodiscard]] Result<void> resume() noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        if (durable_ == nullptr) {
+            return Error{ErrorCode::InvalidArgument, "resume: this database has no directory, or is open read-only"};
+        }
+        return durable_->resume(*pipeline_);
+    }
+
+    [[nodiscard]] LogState log_state() const noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            LogState state;
+            state.writes = transaction::Pipeline::forked();
+            return state;
+        }
+        if (durable_ != nullptr) {
+            return durable_->participant().state();
+        }
+        LogState state;
+        if (pipeline_->options().read_only) {
+            state.writes = Error{ErrorCode::ReadOnly, "the database was opened read-only"};
+        }
+        return state;
     }
 
     [[nodiscard]] Result<void> close() noexcept {

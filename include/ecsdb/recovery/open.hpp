@@ -366,7 +366,7 @@ private:
     Result<void> start_log(std::unique_ptr<FileLock> lock, recovery::Manifest manifest, const wal::LogStart& start) {
         auto durable = std::make_unique<Durable>(*files_, *engine_->allocator_, *engine_->clock_, options_.directory, std::move(lock),
                                                  std::move(manifest));
-        if (auto started = durable->start_log(start, options_); !started) {
+        if (auto started = durable->start_log(start, options_, engine_->store().schema()); !started) {
             return started;
         }
         // Fresh indices are handed out once the log knows the mark above them.

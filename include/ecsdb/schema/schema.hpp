@@ -33,8 +33,8 @@ enum class Storage : std::uint8_t {
 /// How a table's rows outlive the process.
 enum class Persist : std::uint8_t {
     Wal = 0,       ///< Every commit is logged.
-    Snapshot = 1,  ///< Saved with snapshots. (So far its commits are logged, too.)
-    Transient = 2, ///< Left out of snapshots. (So far its commits are logged, all the same.)
+    Snapshot = 1,  ///< Saved with snapshots only: comes back with its last saved value where the same entity still lives.
+    Transient = 2, ///< Never written: gone when the database is opened again.
 };
 
 /// What happens to a row when the row its foreign key names goes away.

@@ -54,13 +54,22 @@ bool append_run(WriteBuffer& state, NodeTree& column, const PageGeometry& geomet
     const std::uint32_t rows_before = state.rows_before(*home);
     for (std::uint32_t done = 0; done < count;) {
         const EntityTable::Run run = state.writable_root().entities.writable_run(state.workspace(), first.index() + done, count - done);
-        if (run.records == nullptr || !state.workspace().undo().note(run.records, run.count * sizeof(EntityRecord))) {
+        if (run.records == nullptr) {
             return Outcome::OutOfMemory;
         }
+        std::uint32_t used_before = 0;
         for (std::uint32_t i = 0; i < run.count; ++i) {
             if (run.records[i].archetype != no_archetype || run.records[i].generation >= first.generation()) {
                 return Outcome::AlreadyExists;
             }
+            used_before |= run.records[i].generation | run.records[i].row;
+        }
+        UndoLog& undo = state.workspace().undo();
+        const std::size_t bytes = run.count * sizeof(EntityRecord);
+        if (!(used_before == 0 ? undo.note_zeros(run.records, bytes) : undo.note(run.records, bytes))) {
+            return Outcome::OutOfMemory;
+        }
+        for (std::uint32_t i = 0; i < run.count; ++i) {
             run.records[i] = {first_row + done + i, home->shape->id(), first.generation()};
         }
         done += run.count;

@@ -87,6 +87,17 @@ public:
         depot_[class_of(magazine.node_bytes)].push(magazine);
     }
 
+    /// Puts the nodes the writer keeps for itself where other threads find them, for when memory is short. Writer only.
+    void share() noexcept {
+        for (std::uint32_t size_class = 0; size_class < class_count; ++size_class) {
+            FreeList& list = free_[size_class];
+            for (std::uint32_t before = 0; list.first != nullptr && list.count != before;) {
+                before = list.count;
+                spill(list, size_class);
+            }
+        }
+    }
+
     /// An empty magazine; null when memory is refused. Any thread.
     [[nodiscard]] Magazine* take_magazine() noexcept {
         Magazine* const magazine = empties_.pop(magazines_);
@@ -273,10 +284,10 @@ private:
         if (magazine == nullptr) {
             return; // the list just stays long
         }
-        while (!magazine->is_full()) {
+        while (!magazine->is_full() && list.first != nullptr) {
             magazine->put(std::exchange(list.first, list.first->next));
         }
-        list.count -= Magazine::capacity;
+        list.count -= magazine->count;
         depot_[size_class].push(*magazine);
     }
 

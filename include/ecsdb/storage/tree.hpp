@@ -84,17 +84,22 @@ public:
         return place == nullptr ? nullptr : workspace.own(*place);
     }
 
-    /// Lets go of every node and of the tree itself. Outside transactions only.
+    /// Lets go of every node and of the tree itself. Outside transactions only. Takes no memory.
     void clear(Workspace& workspace) noexcept {
-        truncate(workspace, 0);
+        for_each([&](std::uint32_t, Node& node) { workspace.release(&node); });
+        for (std::uint32_t leaf = 0; leaf < capacity() >> leaf_shift; ++leaf) {
+            if (top_->leaves()[leaf] != nullptr) {
+                workspace.release(top_->leaves()[leaf]);
+            }
+        }
         if (top_ != nullptr) {
             workspace.release(top_);
             top_ = nullptr;
         }
     }
 
-    /// Lets go of the nodes from `first` on. Outside transactions only. False when memory for the changed path is refused: nothing is let
-    /// go.
+    /// Lets go of the nodes from `first` on, in ascending order. Outside transactions only. False when memory for the changed path is
+    /// refused: nodes before that path are gone by then, those after it are still there, and to truncate again goes on with them.
     bool truncate(Workspace& workspace, std::uint32_t first) noexcept {
         for (std::uint32_t position = first; position < capacity();) {
             Leaf* const leaf = top_->leaves()[position >> leaf_shift];

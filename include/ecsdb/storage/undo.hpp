@@ -41,6 +41,17 @@ public:
         return true;
     }
 
+    /// The same for bytes that are all zero: however many they are, the note is short.
+    [[nodiscard]] bool note_zeros(void* place, std::size_t bytes) noexcept {
+        if (capacity_ - size_ < sizeof(Entry) && !grow(sizeof(Entry))) [[unlikely]] {
+            return false;
+        }
+        const Entry entry{static_cast<std::byte*>(place), bytes | zeros};
+        std::memcpy(data_ + size_, &entry, sizeof(Entry));
+        size_ += sizeof(Entry);
+        return true;
+    }
+
     /// Where the log stands now.
     [[nodiscard]] std::size_t mark() const noexcept { return size_; }
 
@@ -49,7 +60,12 @@ public:
         while (size_ > mark) {
             Entry entry;
             std::memcpy(&entry, data_ + size_ - sizeof(Entry), sizeof(Entry));
-            size_ -= sizeof(Entry) + ((entry.bytes + 7U) & ~std::size_t{7});
+            size_ -= sizeof(Entry);
+            if ((entry.bytes & zeros) != 0) {
+                std::memset(entry.place, 0, entry.bytes & ~zeros);
+                continue;
+            }
+            size_ -= (entry.bytes + 7U) & ~std::size_t{7};
             std::memcpy(entry.place, data_ + size_, entry.bytes);
         }
     }
@@ -60,8 +76,9 @@ public:
 private:
     struct Entry {
         std::byte* place;
-        std::size_t bytes;
+        std::size_t bytes; ///< With `zeros` set: no bytes lie before the entry.
     };
+    static constexpr std::size_t zeros = ~(~std::size_t{0} >> 1U); ///< The highest bit: nothing is that long.
 
     ECSDB_NOINLINE bool grow(std::size_t needed) noexcept {
         const std::size_t larger = std::max<std::size_t>({capacity_ * 2, size_ + needed, std::size_t{64} << 10U});

@@ -108,7 +108,7 @@ public:
     /// The transaction stands and is the next version.
     void keep_transaction(std::uint64_t time_ns) noexcept {
         workspace_.keep();
-        for (const Count& count : touched_.view()) {
+        for (const Count& count : touched_) {
             if (count.indices == 1) {
                 store_->entity_versions().settle(count.index);
             } else {
@@ -429,7 +429,7 @@ private:
     void remember_touched() noexcept {
         const std::size_t before = batch_touched_.size();
         if (batch_touched_.resize_for_overwrite(before + touched_.size())) { // `touch` has reserved it
-            std::copy(touched_.view().begin(), touched_.view().end(), batch_touched_.view().begin() + static_cast<std::ptrdiff_t>(before));
+            std::copy(touched_.begin(), touched_.end(), batch_touched_.begin() + before);
         }
     }
 

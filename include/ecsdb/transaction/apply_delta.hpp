@@ -19,13 +19,19 @@ namespace ecsdb::transaction {
 /// The fourth form of a transaction (design D13.4): effects are imposed, constraints are not checked, all or nothing.
 ///
 /// A delta is a step from one version to a later one: it is applied only at its `from`, ignored where the state is already there, and
-/// otherwise a `Gap`. Writer only; keeps its scratch memory from delta to delta.
+/// otherwise a `Gap`. The bytes may come from anywhere: structure, values and what they would be applied to are checked. Writer only; keeps
+/// its scratch memory from delta to delta.
 class DeltaApplier {
 public:
-    explicit DeltaApplier(storage::WriteBuffer& state) noexcept : state_{&state}, row_{state.store().allocator()} {}
+    /// `index_limit`: entities with this index or a higher one are refused. An index costs memory even alone (4 bytes for each one below
+    /// it), and a range of entities takes no bytes per entity: bound it where deltas come from somebody not trusted.
+    explicit DeltaApplier(storage::WriteBuffer& state, std::uint64_t index_limit = std::uint64_t{1} << Entity::index_bits) noexcept
+        : state_{&state}, checks_{state.store().schema()}, index_limit_{index_limit}, row_{state.store().allocator()} {}
 
     /// Applies one delta as one transaction of the open batch; false when the state already had it. On an error nothing has changed.
     /// `time_ns` is when the transaction was committed, where the delta itself does not say.
+    ///
+    /// Errors: `Corrupt` (naming table, entity and field, as far as there are such), `Unsupported`, `Gap`, `OutOfMemory`.
     [[nodiscard]] Result<bool> apply(std::span<const std::byte> bytes, std::uint64_t time_ns) {
         const Result<delta::DeltaView> view = delta::DeltaView::parse(bytes);
         if (!view) {
@@ -40,7 +46,10 @@ public:
             return Error{ErrorCode::Gap, "delta from version " + std::to_string(header.from) + " to " + std::to_string(header.to) +
                                              " meets a state at version " + std::to_string(version)};
         }
-        if (auto valid = delta::validate(*view, state_->store().schema()); !valid) {
+        if (header.to > last_version) {
+            return Error{ErrorCode::Corrupt, "delta to version " + std::to_string(header.to) + ": no history is that long"};
+        }
+        if (auto valid = delta::validate(*view, checks_); !valid) {
             return std::move(valid).error();
         }
         state_->begin_transaction();
@@ -54,7 +63,7 @@ public:
         if (problem_ != nullptr) {
             state_->undo_transaction();
             return Error{problem_ == no_memory ? ErrorCode::OutOfMemory : ErrorCode::Corrupt,
-                         "delta to version " + std::to_string(header.to) + ": " + problem_};
+                         "delta to version " + std::to_string(header.to) + ": " + place() + problem_};
         }
         state_->keep_transaction(header.time != 0 ? header.time : time_ns);
         state_->writable_root().version = header.to;
@@ -63,17 +72,37 @@ public:
 
 private:
     static constexpr const char* no_memory = "no memory to apply it";
+    static constexpr std::uint64_t no_index = ~std::uint64_t{0};
+    /// Numbers after it stay free to count on; a billion versions a second take 146 years to get there.
+    static constexpr std::uint64_t last_version = std::uint64_t{1} << 62U;
+
+    /// Where the delta stopped, as in "table `hp`, entity 7 ".
+    [[nodiscard]] std::string place() const {
+        return (table_ == no_table ? std::string{} : "table `" + state_->store().schema().table(table_).name + "`, ") +
+               (index_ == no_index ? std::string{} : "entity " + std::to_string(index_) + ' ');
+    }
 
     void apply_section(const delta::Section& section) {
+        table_ = section.has_rows() ? static_cast<TableId>(section.id) : no_table;
+        index_ = no_index;
         if (section.is(delta::SectionKind::Entities)) {
             if (section.id != state_->root().shard) {
                 problem_ = "it names entities of another shard";
                 return;
             }
             delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) {
+                if (problem_ == nullptr && std::uint64_t{range.first} + range.count > index_limit_) {
+                    index_ = range.first;
+                    problem_ = "begins a range that goes beyond the limit set for deltas";
+                }
                 for (std::uint32_t i = 0; problem_ == nullptr && i < range.count; ++i) {
+                    index_ = range.first + i;
                     const Entity entity{range.first + i, range.generation, state_->root().shard};
-                    check(range.created ? state_->create(entity) : state_->spend(entity), storage::Outcome::Done);
+                    if (range.created) {
+                        check(state_->create(entity), "is to be created, and its generation has lived already");
+                    } else {
+                        check(state_->spend(entity), "is to be destroyed, and a later one has had its index");
+                    }
                 }
             });
         } else if (section.has_rows()) {
@@ -98,7 +127,7 @@ private:
         case delta::RowChangeKind::Removed:
             run.for_each_index([&](std::uint32_t index) {
                 if (const Entity entity = living(index); problem_ == nullptr) {
-                    check(state_->remove(entity, run.table), storage::Outcome::Done);
+                    check(state_->remove(entity, run.table), "has no row to be removed");
                 }
             });
             return;
@@ -111,7 +140,7 @@ private:
             run.for_each_row([&](std::uint32_t index, const std::byte* values) {
                 if (const Entity entity = living(index); problem_ == nullptr) {
                     copy.unpack(values, row_.view().data());
-                    check(state_->insert(entity, run.table, row_.view().data()), storage::Outcome::Done);
+                    check(state_->insert(entity, run.table, row_.view().data()), "has the row that is to be added");
                 }
             });
             return;
@@ -123,7 +152,7 @@ private:
                 bool refused = false;
                 std::byte* const row = state_->edit_row(index, run.table, refused);
                 if (row == nullptr) {
-                    problem_ = refused ? no_memory : "it changes a row that is not there";
+                    problem_ = refused ? no_memory : "has no row to be changed";
                     return;
                 }
                 copy.unpack(values, row);
@@ -134,23 +163,28 @@ private:
 
     /// The living entity of an index; a problem when there is none.
     Entity living(std::uint32_t index) {
+        index_ = problem_ == nullptr ? index : index_;
         const storage::EntityRecord* const record = problem_ == nullptr ? state_->root().entities.find(index) : nullptr;
         if (record == nullptr || record->archetype == storage::no_archetype) {
-            problem_ = problem_ == nullptr ? "it names an entity that is not alive" : problem_;
+            problem_ = problem_ == nullptr ? "is not alive" : problem_;
             return {};
         }
         return Entity{index, record->generation, state_->root().shard};
     }
 
-    void check(storage::Outcome outcome, storage::Outcome wanted) noexcept {
-        if (problem_ == nullptr && outcome != wanted) {
-            problem_ = outcome == storage::Outcome::OutOfMemory ? no_memory : "it does not fit the state it is applied to";
+    void check(storage::Outcome outcome, const char* otherwise) noexcept {
+        if (problem_ == nullptr && outcome != storage::Outcome::Done) {
+            problem_ = outcome == storage::Outcome::OutOfMemory ? no_memory : otherwise;
         }
     }
 
     storage::WriteBuffer* state_;
+    delta::ValueChecks checks_;
+    std::uint64_t index_limit_;
     GrowArray<std::byte> row_;
     const char* problem_ = nullptr;
+    TableId table_ = no_table;       ///< The section being applied is for this table, if for any,
+    std::uint64_t index_ = no_index; ///< and has come to this entity.
 };
 
 } // namespace ecsdb::transaction

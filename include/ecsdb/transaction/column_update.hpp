@@ -5,9 +5,11 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/delta/column_encoder.hpp"
+#include "ecsdb/delta/values.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/transaction/shared_work.hpp"
 #include "ecsdb/transaction/task.hpp"
+#include "ecsdb/transaction/thrown.hpp"
 
 #include <algorithm>
 #include <array>
@@ -15,8 +17,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -28,6 +33,7 @@ struct UpdateTables {
     std::array<TableId, storage::max_query_tables> ids{};
     std::size_t written = 0;
     std::size_t count = 0;
+    bool untyped = false; ///< What is written are bytes, perhaps no values: they are checked.
 
     [[nodiscard]] std::span<const TableId> all() const noexcept { return {ids.data(), count}; }
 };
@@ -70,7 +76,8 @@ struct UpdateScratch {
 /// them meanwhile. Then the writer compares, page by page, the pointers of every column read or written and of the row → entity column: an
 /// equal pointer is an unchanged page, because the pin keeps its address from being reused. Where they are equal it swaps the fresh page
 /// in; where not, and for rows that appeared meanwhile, it computes again from the present rows. So the update is serialisable at the place
-/// of its commit.
+/// of its commit. Where the computation throws, or leaves bytes that are no value of their field, the update is `Aborted`: nothing has
+/// changed, and the fresh pages go back.
 class ColumnUpdate : public Task, public SharedWork {
 public:
     /// Computes `rows` rows. `in[i]` are the present rows of table i (written ones first), `out[i]` the new ones of written table i; they
@@ -86,6 +93,11 @@ public:
         for (std::size_t i = 0; i < tables_.count; ++i) {
             geometry_[i] = PageGeometry{pinned_.get()->schema->table(tables_.ids[i]).size};
             unit_rows_ = std::max(unit_rows_, geometry_[i].rows());
+        }
+        for (std::size_t i = 0; tables_.untyped && i < tables_.written; ++i) {
+            const Schema& schema = *pinned_.get()->schema;
+            checks_.emplace_back(schema, schema.table(tables_.ids[i]));
+            unchecked_ = unchecked_ && checks_.back().empty();
         }
     }
     ~ColumnUpdate() override { let_go(); }
@@ -109,39 +121,44 @@ public:
     }
 
     /// The caller's part: fills fresh pages for every row of the pinned version, and encodes their delta if `with_delta`. The desk may send
-    /// help. False when memory is refused.
-    [[nodiscard]] bool compute(bool with_delta, HelpDesk& desk) noexcept {
+    /// help. `OutOfMemory` or `Aborted` when it failed: then so will `run`.
+    [[nodiscard]] Result<void> compute(bool with_delta, HelpDesk& desk) noexcept {
         with_delta_ = with_delta;
         if (with_delta && !prepare_encoders()) {
-            return false;
+            fail(std::nullopt);
+            return outcome();
         }
         const std::uint32_t pieces = plan();
         if (pieces == 0) {
-            return !failed_.load(std::memory_order_relaxed);
+            return outcome();
         }
         set_pieces(pieces);
         const bool offered = pieces >= least_pieces_to_share && desk.offer(*this);
         {
             Caches caches = all_caches(std::make_index_sequence<max_written_tables>{});
-            for (std::uint32_t piece = claim_front(); piece != no_piece; piece = claim_front()) {
+            std::uint32_t piece = 0;
+            while (!has_failed() && (piece = claim_front()) != no_piece) {
                 compute_piece(piece, caches, scratch_->workers[0]);
             }
         }
         if (offered) {
             desk.withdraw(*this);
         }
-        return !failed_.load(std::memory_order_relaxed);
+        return outcome();
     }
 
     void help(const IsNeeded& is_needed) noexcept override {
         Caches caches = all_caches(std::make_index_sequence<max_written_tables>{});
         std::uint32_t piece = 0;
-        while (!is_needed() && (piece = claim_back()) != no_piece) {
+        while (!is_needed() && !has_failed() && (piece = claim_back()) != no_piece) {
             compute_piece(piece, caches, scratch_->workers[1]);
         }
     }
 
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
+        if (has_failed()) {
+            return outcome();
+        }
         const storage::Root& root = state.root();
         bool complete = true;
         for (storage::ArchetypeId id = 1; complete && id < root.archetype_end; ++id) {
@@ -151,7 +168,7 @@ public:
             }
         }
         if (!complete) {
-            return Error{ErrorCode::OutOfMemory, "column update: no memory to put the new pages in place"};
+            return aborted_ ? aborted_->clone() : no_memory("to put the new pages in place");
         }
         // Rows may have gone without another row changing: what the caller encoded then speaks of dead ones.
         recomputed_ = recomputed_ || placed_ != scratch_->fresh.size();
@@ -263,24 +280,61 @@ private:
     [[nodiscard]] std::uint32_t plan() noexcept {
         std::uint32_t pieces = 0;
         pinned_.get()->for_each_archetype([&](const Archetype& archetype) {
-            if (failed_.load(std::memory_order_relaxed) || !has_all(archetype)) {
+            if (has_failed() || !has_all(archetype)) {
                 return;
             }
             const std::size_t first = scratch_->fresh.size();
             const std::size_t pages = offset_of(tables_.written, archetype.rows);
             if (!scratch_->fresh.resize_for_overwrite(first + pages)) {
-                failed_.store(true, std::memory_order_relaxed);
+                fail(std::nullopt);
                 return;
             }
             std::fill_n(scratch_->fresh.view().data() + first, pages, nullptr);
             if (!scratch_->parts.push({&archetype, first, pieces})) {
                 scratch_->fresh.shrink_to(first);
-                failed_.store(true, std::memory_order_relaxed);
+                fail(std::nullopt);
                 return;
             }
             pieces += (archetype.rows + piece_rows() - 1) / piece_rows();
         });
-        return failed_.load(std::memory_order_relaxed) ? 0 : pieces;
+        return has_failed() ? 0 : pieces;
+    }
+
+    /// From now on there is nothing to compute: no memory, or what went wrong in words. Caller and helper; the first one counts.
+    void fail(std::optional<Error> aborted) noexcept {
+        if (!failed_.exchange(true, std::memory_order_relaxed)) {
+            aborted_ = std::move(aborted); // read once the helper has left
+        }
+    }
+    [[nodiscard]] bool has_failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
+    /// Once the helper has left.
+    [[nodiscard]] Result<void> outcome() noexcept {
+        if (!has_failed()) {
+            return {};
+        }
+        return aborted_ ? aborted_->clone() : no_memory("for the new pages");
+    }
+    [[nodiscard]] static Error no_memory(const char* what_for) {
+        return Error{ErrorCode::OutOfMemory, std::string{"column update: no memory "} + what_for};
+    }
+
+    /// Runs `rows` rows of the caller's function; what went wrong, if anything.
+    [[nodiscard]] std::optional<Error> run_rows(const std::byte* const* in, std::byte* const* out, std::uint32_t rows) noexcept {
+        if (std::optional<Error> thrown = thrown_by("the column update", [&] { compute_(context_, in, out, rows); })) [[unlikely]] {
+            return thrown;
+        }
+        return unchecked_ ? std::nullopt : check_rows(out, rows);
+    }
+    [[nodiscard]] std::optional<Error> check_rows(std::byte* const* out, std::uint32_t rows) const noexcept {
+        for (std::size_t i = 0; i < checks_.size(); ++i) {
+            for (std::uint32_t row = 0; !checks_[i].empty() && row < rows; ++row) {
+                if (const delta::ValueFault fault = checks_[i].row(out[i] + std::size_t{row} * geometry_[i].stride)) {
+                    return Error{ErrorCode::Aborted,
+                                 "column update: table `" + pinned_.get()->schema->table(tables_.ids[i]).name + "`, " + fault.describe()};
+                }
+            }
+        }
+        return std::nullopt;
     }
 
     /// Fills the pages of one piece, and encodes their delta. Caller and helper, each with what is its own.
@@ -313,13 +367,17 @@ private:
             if (!complete) {
                 return;
             }
-            compute_(context_, chunk.rows.data(), out.data(), chunk.count);
+            if (std::optional<Error> wrong = run_rows(chunk.rows.data(), out.data(), chunk.count)) [[unlikely]] {
+                complete = false;
+                fail(std::move(wrong));
+                return;
+            }
             for (std::size_t i = 0; with_delta_ && i < tables_.written; ++i) {
                 worker.encoders[i]->page(std::span{chunk.indices, chunk.count}, chunk.rows[i], out[i]);
             }
         });
         if (!complete) {
-            failed_.store(true, std::memory_order_relaxed); // read once the helper has left
+            fail(std::nullopt);
         }
     }
 
@@ -451,7 +509,10 @@ private:
                 in[i] =
                     home.shape->columns()[column].geometry.stride == 0 ? reinterpret_cast<const std::byte*>(&home) : home.row(column, at);
             }
-            compute_(context_, in.data(), out.data(), count);
+            if (std::optional<Error> wrong = run_rows(in.data(), out.data(), count)) [[unlikely]] {
+                aborted_ = std::move(wrong);
+                return false;
+            }
             for (std::uint32_t i = 0; i < tables_.written; ++i) {
                 const PageGeometry geometry = geometry_[i];
                 const bool page_complete = geometry.row_in_page(at + count) == 0 || at + count == row + rows;
@@ -488,8 +549,11 @@ private:
     Compute compute_;
     void* context_;
     UpdateScratch* scratch_;
-    std::size_t placed_ = 0; ///< Of the fresh pages, how many are in the tree.
+    std::size_t placed_ = 0;                ///< Of the fresh pages, how many are in the tree.
+    std::vector<delta::ValueCheck> checks_; ///< Of the tables written, where bytes are.
+    bool unchecked_ = true;                 ///< No table among them has anything to check.
     std::atomic<bool> failed_{false};
+    std::optional<Error> aborted_; ///< What the caller's function did, if that is why it failed.
     bool with_delta_ = false;
     bool recomputed_ = false;
 };

@@ -77,7 +77,7 @@ private:
         for (std::size_t i = 0; i < changes.size(); ++i) {
             order_[i] = {key_of(changes[i]), static_cast<std::uint32_t>(i)};
         }
-        const std::span<Place> order = order_.view();
+        GrowArray<Place>& order = order_;
         if (!std::is_sorted(order.begin(), order.end())) {
             std::sort(order.begin(), order.end());
         }
@@ -88,7 +88,7 @@ private:
     /// Writes what the sorted changes amount to. `unsaid` becomes true where a row came and went, so that nothing is said of it although
     /// its entity was counted.
     bool write_sections(storage::WriteBuffer& state, std::span<const Change> changes, bool& unsaid) noexcept {
-        const std::span<Place> order = order_.view();
+        GrowArray<Place>& order = order_;
         const storage::Root& root = state.root();
         created_.clear();
         destroyed_.clear();
@@ -138,7 +138,7 @@ private:
 
     /// Writes the delta anew with every entity's count in it, unless the sections name every entity that was counted anyway.
     bool count_apart(storage::WriteBuffer& state, std::span<const Change> changes) noexcept {
-        const std::span<Place> order = order_.view();
+        GrowArray<Place>& order = order_;
         const storage::Root& root = state.root();
         touched_.clear();
         versions_.clear();
@@ -151,7 +151,7 @@ private:
                 return false;
             }
         }
-        const std::span<std::uint64_t> touched = touched_.view();
+        GrowArray<std::uint64_t>& touched = touched_;
         std::sort(touched.begin(), touched.end());
         bool unsaid = false;
         for (std::size_t i = 0; i < touched.size(); ++i) {
@@ -193,7 +193,7 @@ private:
         const std::uint64_t section = change.kind <= ChangeKind::Destroyed ? 0 : std::uint64_t{change.table} + 1;
         return section << 32U | change.index;
     }
-    static std::size_t group_end(std::span<const Place> order, std::size_t i) noexcept {
+    static std::size_t group_end(const GrowArray<Place>& order, std::size_t i) noexcept {
         const std::uint64_t key = order[i].key;
         while (i < order.size() && order[i].key == key) {
             ++i;

@@ -4,14 +4,11 @@
 
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/transaction/task.hpp"
+#include "ecsdb/transaction/thrown.hpp"
 
 #include <optional>
 #include <type_traits>
 #include <utility>
-
-#if ECSDB_EXCEPTIONS
-#include <exception>
-#endif
 
 namespace ecsdb::transaction {
 
@@ -36,17 +33,9 @@ public:
     FunctionTask(Fn& fn, Clock& clock, std::uint64_t deadline_ns) noexcept : fn_{&fn}, clock_{&clock}, deadline_ns_{deadline_ns} {}
 
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
-#if ECSDB_EXCEPTIONS
-        try {
-            call(state);
-        } catch (const std::exception& exception) {
-            return Error{ErrorCode::Aborted, std::string{"the function transaction threw: "} + exception.what()};
-        } catch (...) {
-            return Error{ErrorCode::Aborted, "the function transaction threw something that is not a std::exception"};
+        if (std::optional<Error> thrown = thrown_by("the function transaction", [&] { call(state); })) {
+            return *std::move(thrown);
         }
-#else
-        call(state);
-#endif
         if (!*outcome_) {
             return outcome_->error().clone();
         }
@@ -60,9 +49,7 @@ public:
     }
 
     /// What the function returned; once the transaction has succeeded.
-    [[nodiscard]] Outcome take_outcome() noexcept {
-        return std::move(*outcome_);
-    }
+    [[nodiscard]] Outcome take_outcome() noexcept { return std::move(*outcome_); }
 
 private:
     void call(storage::WriteBuffer& state) {

@@ -16,7 +16,6 @@
 #include <mutex>
 #include <optional>
 #include <thread>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -441,9 +440,14 @@ private:
             return nullptr; // the lock may be held for ever by a thread that exists in the parent only
         }
         const std::lock_guard lock{mutex_};
-        ProducerState*& producer = by_thread_[thread];
-        if (producer == nullptr) {
-            producer = add_producer();
+        for (const auto& [known, producer] : by_thread_) {
+            if (known == thread) {
+                return producer;
+            }
+        }
+        ProducerState* const producer = add_producer();
+        if (producer != nullptr) {
+            by_thread_.emplace_back(thread, producer);
         }
         return producer;
     }
@@ -517,7 +521,7 @@ private:
     std::mutex mutex_; // producers come and go rarely
     std::vector<std::unique_ptr<Ring>> rings_;
     std::vector<ProducerState*> idle_;
-    std::unordered_map<const void*, ProducerState*> by_thread_;
+    std::vector<std::pair<const void*, ProducerState*>> by_thread_;
     std::atomic<UpdateScratch*> scratches_{nullptr};
     std::unique_ptr<std::jthread> thread_;
 };

@@ -15,10 +15,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -252,8 +252,9 @@ private:
     void note_failures(std::uint64_t first, std::uint64_t last, Error error) noexcept {
         const std::lock_guard lock{failures_mutex_};
         if (failures_.size() == most_failures) {
-            forgotten_ = failures_.front().last;
-            failures_.pop_front();
+            const auto middle = failures_.begin() + most_failures / 2;
+            forgotten_ = (middle - 1)->last;
+            failures_.erase(failures_.begin(), middle);
         }
         failures_.push_back({first, last, std::move(error)});
         failure_count_.fetch_add(1, std::memory_order_relaxed);
@@ -294,7 +295,7 @@ private:
     std::atomic<Doorbell*> watcher_{nullptr};
     WakeUp wake_up_;
     std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
-    std::deque<Failure> failures_;
+    std::vector<Failure> failures_;
     std::uint64_t forgotten_ = 0;
 };
 

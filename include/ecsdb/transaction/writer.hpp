@@ -87,6 +87,7 @@ public:
         if (short_of_memory_) [[unlikely]] {
             short_of_memory_ = false;
             reclaim(); // what waited to be worth the look is worth it now
+            store_->pool().share();
         }
         // Tasks first: once the producer is told, a waiting submitter may take its task away.
         for (Task* const task : finished_tasks_) {

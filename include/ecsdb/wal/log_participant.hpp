@@ -7,48 +7,39 @@
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/transaction/participant.hpp"
 #include "ecsdb/wal/log_writer.hpp"
+#include "ecsdb/wal/persisted.hpp"
+#include "ecsdb/wal/shared_log.hpp"
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
+#include <span>
 #include <thread>
 #include <utility>
 
 namespace ecsdb::wal {
-
-/// Told by the log when the manifest should be stored anew. Called on the thread that writes the log.
-class LogObserver {
-public:
-    /// A new segment was begun. An error counts as a failure of the log.
-    virtual Result<void> segment_begun(const LogWriter& log) = 0;
-
-protected:
-    ~LogObserver() = default;
-};
 
 /// How the log takes part in commits (design D17, D18).
 ///
 /// Synced: the writer itself writes and syncs each batch before it is published, so no reader acts on what a power cut could take back;
 /// batches grow while a sync runs. Logged: batches are handed to the log's own thread in buffers; it writes them at once, and syncs
 /// when a second or 64 MiB have gathered, or somebody asks. The writer never waits for the disk unless the thread is several buffers
-/// behind.
+/// behind. Logged without a thread of its own: the writer writes each batch, and syncs when 64 MiB have gathered.
 ///
-/// After a failed write or sync nothing more is accepted: every later transaction fails with `ReadOnly`.
+/// After a failed write or sync nothing more is accepted: every later transaction fails with `ReadOnly` until `resume`.
 class LogParticipant final : public transaction::Participant {
 public:
-    LogParticipant(LogWriter writer, Clock& clock, Allocator& allocator, bool synced, bool own_thread, LogObserver& observer)
-        : writer_{std::move(writer)}, clock_{&clock}, observer_{&observer}, synced_{synced}, own_thread_{own_thread && !synced} {
+    LogParticipant(LogWriter writer, const Schema& schema, Clock& clock, Allocator& allocator, bool synced, bool own_thread,
+                   LogObserver& observer)
+        : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, synced_{synced},
+          own_thread_{own_thread && !synced} {
         for (std::unique_ptr<Buffer>& buffer : buffers_) {
             buffer = std::make_unique<Buffer>(allocator);
         }
         filling_ = buffers_[0].get();
         free_ = buffers_.size() - 1;
-        written_version_.store(writer_.written_lsn(), std::memory_order_relaxed);
-        durable_version_.store(writer_.durable_lsn(), std::memory_order_relaxed);
     }
     ~LogParticipant() override { stop(); }
 
@@ -65,8 +56,6 @@ public:
             thread_->request_stop();
             work_.notify_now();
             thread_.reset();
-        } else if (!failed()) {
-            static_cast<void>(write_now(*filling_, false));
         }
     }
     /// Leaves the thread to the parent process it belongs to.
@@ -79,8 +68,8 @@ public:
     [[nodiscard]] bool prefers_large_batches() const noexcept override { return synced_; }
 
     [[nodiscard]] Result<void> prepare(storage::WriteBuffer&) noexcept override {
-        if (failed()) [[unlikely]] {
-            return failure();
+        if (!log_.accepts()) [[unlikely]] {
+            return log_.refusal();
         }
         return {};
     }
@@ -88,9 +77,14 @@ public:
     void accepted(const transaction::Accepted& transaction) noexcept override {
         ByteBuffer& bytes = filling_->bytes;
         const std::uint64_t time = transaction.time_ns / 1000;
-        if (transaction.delta.size() > max_record_size) [[unlikely]] {
+        const std::span<const std::byte> delta = persisted_.of(transaction.delta);
+        if (delta.empty()) [[unlikely]] {
+            bytes.fail(); // no memory for a copy: `seal` refuses the batch
+            return;
+        }
+        if (delta.size() > max_record_size) [[unlikely]] {
             end_group();
-            append_parts(bytes, transaction.delta, transaction.version, time);
+            append_parts(bytes, delta, transaction.version, time);
             return;
         }
         if (group_open_ && bytes.size() - group_ > group_bytes) {
@@ -102,44 +96,55 @@ public:
             group_lsn_ = transaction.version;
             group_time_ = time;
         }
-        append_record(bytes, transaction.delta);
+        append_record(bytes, delta);
     }
 
     [[nodiscard]] Result<void> seal(const storage::Root&, storage::Root&) noexcept override {
         end_group();
-        if (filling_->bytes.failed()) [[unlikely]] {
-            return fail(Error{ErrorCode::OutOfMemory, "no memory for the log's buffer"});
+        if (!log_.accepts()) [[unlikely]] {
+            return log_.refusal(); // nothing of this batch has been written yet
         }
-        sealed_bytes_ = filling_->bytes.size();
+        ByteBuffer& bytes = filling_->bytes;
+        if (bytes.failed()) [[unlikely]] {
+            return Error{ErrorCode::OutOfMemory, "no memory for the log's buffer; nothing was applied"};
+        }
         if (!own_thread_) {
-            return write_now(*filling_, synced_);
+            Result<void> written = log_.write({bytes.data(), bytes.size()}, Visibility::Pending, synced_);
+            if (written) {
+                bytes.clear();
+            }
+            done_.notify();
+            return written;
         }
-        if (hungry_.load(std::memory_order_relaxed) != 0 || filling_->bytes.size() >= buffer_bytes) {
+        sealed_bytes_ = bytes.size();
+        if (hungry_.load(std::memory_order_relaxed) != 0 || bytes.size() >= buffer_bytes) {
             hand_over();
         }
         return {};
     }
 
     void discarded() noexcept override {
-        filling_->bytes.resize_down(sealed_bytes_);
+        ByteBuffer& bytes = filling_->bytes;
+        bytes.resize_down(sealed_bytes_);
         group_open_ = false;
+        if (bytes.failed()) { // only an empty buffer starts anew
+            hand_over();
+            bytes.clear();
+        }
     }
 
     [[nodiscard]] Result<void> raise_index_mark(std::uint64_t mark) noexcept override {
-        if (failed()) {
-            return failure();
-        }
-        end_group();
-        append_note(filling_->bytes, FrameType::Reserve, clock_->wall_ns() / 1000, mark);
         reserve_mark_.store(mark, std::memory_order_relaxed);
-        // Ids below the mark may be shown to the world as soon as we return, so the log must know it before a crash could forget it.
-        if (!own_thread_) {
-            return write_now(*filling_, synced_);
+        note_.clear();
+        append_note(note_, FrameType::Reserve, clock_->wall_ns() / 1000, mark);
+        if (note_.failed()) {
+            return Error{ErrorCode::OutOfMemory, "no memory to note in the log which ids may be handed out"};
         }
-        hand_over();
-        done_.wait(*clock_, no_timeout,
-                   [&] { return failed() || taken_.load(std::memory_order_seq_cst) == handed_.load(std::memory_order_relaxed); });
-        return failed() ? Result<void>{failure()} : Result<void>{};
+        // Ids below the mark may be shown to the world as soon as we return, so the log must know it before a crash could forget it. Not
+        // behind what this batch has accepted: that may still be discarded.
+        const bool written = log_.write({note_.data(), note_.size()}, Visibility::Pending, synced_).has_value();
+        done_.notify();
+        return written ? Result<void>{} : Result<void>{log_.refusal()};
     }
 
     /// The writer has nothing to do: what has gathered goes to the log's thread.
@@ -152,42 +157,67 @@ public:
     // Any thread
     // ------------------------------------------------------------------------------------------------------------------------------
 
-    [[nodiscard]] std::uint64_t written_version() const noexcept { return written_version_.load(std::memory_order_acquire); }
-    [[nodiscard]] std::uint64_t durable_version() const noexcept { return durable_version_.load(std::memory_order_acquire); }
+    /// The newest version whose frames are written, and on the disk.
+    [[nodiscard]] std::uint64_t written_version() const noexcept { return log_.written_version(); }
+    [[nodiscard]] std::uint64_t durable_version() const noexcept { return log_.durable_version(); }
     [[nodiscard]] std::uint64_t reserve_mark() const noexcept { return reserve_mark_.load(std::memory_order_relaxed); }
-    [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool failed() const noexcept { return log_.failed(); }
+    [[nodiscard]] LogState state() noexcept { return log_.state(); }
 
     /// Waits until versions up to `version` are written, or synced. What the log's own thread would do later is asked for now.
     [[nodiscard]] Result<void> wait_for(std::uint64_t version, bool sync) noexcept {
-        std::atomic<std::uint64_t>& reached = sync ? durable_version_ : written_version_;
-        if (reached.load(std::memory_order_acquire) >= version) {
+        const auto reached = [&] { return (sync ? durable_version() : written_version()) >= version; };
+        if (reached()) {
             return {};
         }
         if (!own_thread_) {
-            // Everything published is written already; only a sync can be missing.
-            const std::lock_guard lock{writer_mutex_};
-            if (auto synced = writer_.sync(); !synced) {
-                return fail(std::move(synced).error());
-            }
-            durable_version_.store(writer_.durable_lsn(), std::memory_order_release);
-            return {};
+            return log_.sync(); // everything published is written already; only a sync can be missing
         }
         if (sync) {
             sync_wanted_.fetch_add(1, std::memory_order_seq_cst);
         }
         work_.notify_now();
-        done_.wait(*clock_, no_timeout, [&] { return failed() || reached.load(std::memory_order_seq_cst) >= version; });
+        done_.wait(*clock_, no_timeout, [&] { return !log_.accepts() || reached(); });
         if (sync) {
             sync_wanted_.fetch_sub(1, std::memory_order_relaxed);
         }
-        return reached.load(std::memory_order_acquire) >= version ? Result<void>{} : failure();
+        return reached() ? Result<void>{} : Result<void>{log_.refusal()};
     }
 
-    /// Runs `use(LogWriter&)` while nothing is being written.
+    /// Goes on in a new segment; see `SharedLog::rotate`.
+    [[nodiscard]] Result<std::uint64_t> rotate() noexcept {
+        auto begun = log_.rotate();
+        done_.notify();
+        return begun;
+    }
+
+    /// Accepts writes again after a failure; see `SharedLog::resume`. On the database's writer only, which may be in the middle of a batch:
+    /// what that has accepted so far is published and written as usual.
+    [[nodiscard]] Result<void> resume() noexcept {
+        if (own_thread_) {
+            if (filling_->bytes.size() == sealed_bytes_) {
+                hand_over();
+            }
+            // What comes to the thread is kept as it comes: after this nothing does until we return.
+            done_.wait(*clock_, no_timeout,
+                       [&] { return taken_.load(std::memory_order_seq_cst) == handed_.load(std::memory_order_relaxed); });
+        }
+        Result<void> resumed = log_.resume();
+        done_.notify();
+        return resumed;
+    }
+
+    /// Ends the log in good order, after `stop`.
+    [[nodiscard]] Result<void> close() noexcept {
+        Result<void> closed = log_.close(clock_->wall_ns() / 1000);
+        done_.notify();
+        return closed;
+    }
+
+    /// Runs `use(const LogWriter&)` while nothing is being written.
     template <typename Use>
     auto with_writer(Use&& use) {
-        const std::lock_guard lock{writer_mutex_};
-        return use(writer_);
+        return log_.with_writer(std::forward<Use>(use));
     }
 
 private:
@@ -200,7 +230,6 @@ private:
     static constexpr std::size_t group_bytes = std::size_t{1} << 20U;
     static constexpr std::size_t buffer_bytes = std::size_t{64} << 10U;
     static constexpr std::uint64_t sync_interval_ns = 1'000'000'000;
-    static constexpr std::uint64_t sync_bytes = std::uint64_t{64} << 20U;
 
     void end_group() noexcept {
         if (group_open_) {
@@ -231,63 +260,14 @@ private:
         sealed_bytes_ = 0;
     }
 
-    Result<void> write_now(Buffer& buffer, bool sync) noexcept {
-        const std::lock_guard lock{writer_mutex_};
-        if (!buffer.bytes.empty()) {
-            auto appended = writer_.append({buffer.bytes.data(), buffer.bytes.size()});
-            if (!appended) {
-                return fail(std::move(appended).error());
-            }
-            if (appended->new_segment) {
-                if (auto told = observer_->segment_begun(writer_); !told) {
-                    return fail(std::move(told).error());
-                }
-            }
-            unsynced_bytes_ += buffer.bytes.size();
-            if (!own_thread_ && &buffer == filling_) { // `filling_` is the writer's: not to be looked at from the log's own thread
-                buffer.bytes.clear();
-                sealed_bytes_ = 0;
-            }
-        }
-        if (sync) {
-            if (auto synced = writer_.sync(); !synced) {
-                return fail(std::move(synced).error());
-            }
-            unsynced_bytes_ = 0;
-        }
-        written_version_.store(writer_.written_lsn(), std::memory_order_seq_cst);
-        durable_version_.store(writer_.durable_lsn(), std::memory_order_seq_cst);
-        done_.notify();
-        return {};
-    }
-
-    Error fail(Error error) noexcept {
-        {
-            const std::lock_guard lock{failure_mutex_};
-            if (!failure_) {
-                failure_.emplace(error.code(), "the log could not be written (" + error.message() +
-                                                   "): the database accepts no more writes; what was visible stays readable");
-            }
-        }
-        failed_.store(true, std::memory_order_seq_cst);
-        done_.notify();
-        return Error{ErrorCode::OutcomeUnknown, "not visible, and whether it is on disk is not known: " + error.message()};
-    }
-    [[nodiscard]] Error failure() noexcept {
-        const std::lock_guard lock{failure_mutex_};
-        return failure_ ? Error{ErrorCode::ReadOnly, failure_->message()} : Error{ErrorCode::Closed, "the log is closed"};
-    }
-
     void drive(const std::stop_token& stop) noexcept {
         std::uint64_t unsynced_since = 0;
         for (;;) {
             const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
             if (handed_.load(std::memory_order_seq_cst) != taken) {
                 hungry_.store(0, std::memory_order_relaxed);
-                Buffer& buffer = *buffers_[taken % buffers_.size()];
-                if (!failed()) {
-                    static_cast<void>(write_now(buffer, false));
-                }
+                ByteBuffer& bytes = buffers_[taken % buffers_.size()]->bytes;
+                static_cast<void>(log_.write({bytes.data(), bytes.size()}, Visibility::Visible, false));
                 taken_.store(taken + 1, std::memory_order_seq_cst);
                 done_.notify();
                 unsynced_since = unsynced_since == 0 ? clock_->monotonic_ns() : unsynced_since;
@@ -301,10 +281,11 @@ private:
                            (sync_wanted_.load(std::memory_order_seq_cst) != 0 && unsynced_since != 0);
                 });
             }
-            const bool due = unsynced_since != 0 && (sync_wanted_.load(std::memory_order_seq_cst) != 0 || unsynced_bytes_ >= sync_bytes ||
+            const bool due = unsynced_since != 0 && (!log_.accepts() || sync_wanted_.load(std::memory_order_seq_cst) != 0 ||
                                                      clock_->monotonic_ns() - unsynced_since >= sync_interval_ns);
-            if (due && !failed()) {
-                sync_now();
+            if (due) {
+                static_cast<void>(log_.sync()); // refused after a failure: `resume` leaves nothing to sync
+                done_.notify();
                 unsynced_since = 0;
             }
         }
@@ -316,24 +297,13 @@ private:
         const std::uint64_t waited = clock_->monotonic_ns() - unsynced_since;
         return waited >= sync_interval_ns ? 0 : sync_interval_ns - waited;
     }
-    void sync_now() noexcept {
-        const std::lock_guard lock{writer_mutex_};
-        if (auto synced = writer_.sync(); !synced) {
-            static_cast<void>(fail(std::move(synced).error()));
-            return;
-        }
-        unsynced_bytes_ = 0;
-        durable_version_.store(writer_.durable_lsn(), std::memory_order_seq_cst);
-        done_.notify();
-    }
 
-    std::mutex writer_mutex_; // the log's thread, or a flush or snapshot beside it; never the writer in logged mode
-    LogWriter writer_;
+    SharedLog log_;
+    PersistedPart persisted_; // the database's writer's
+    ByteBuffer note_;         // likewise
     Clock* clock_;
-    LogObserver* observer_;
     bool synced_;
     bool own_thread_;
-    std::uint64_t unsynced_bytes_ = 0;
 
     // The writer's.
     std::array<std::unique_ptr<Buffer>, 8> buffers_;
@@ -350,14 +320,9 @@ private:
     alignas(64) std::atomic<std::uint64_t> taken_{0};
     std::atomic<std::uint32_t> hungry_{1};
     std::atomic<std::uint32_t> sync_wanted_{0};
-    std::atomic<std::uint64_t> written_version_{0};
-    std::atomic<std::uint64_t> durable_version_{0};
     std::atomic<std::uint64_t> reserve_mark_{0};
-    std::atomic<bool> failed_{false};
     WakeUp work_;
     WakeUp done_;
-    std::mutex failure_mutex_;
-    std::optional<Error> failure_;
     std::unique_ptr<std::jthread> thread_;
 };
 

@@ -39,8 +39,8 @@ struct Appended {
 
 /// Writes frames in order, and only in order.
 ///
-/// After a failed write, sync or rotation every call fails with the first error until `resume` has put everything after `durable_lsn()`
-/// into a new segment.
+/// After a failed write or sync every call fails with the first error until `resume` has put everything after `durable_lsn()` into a new
+/// segment.
 ///
 /// For one thread at a time, the log thread's. The file system must outlive it.
 class LogWriter {
@@ -85,7 +85,7 @@ public:
         Appended done;
         if (frames.size() > segment_.writer.remaining()) {
             if (auto rotated = rotate(frames.size()); !rotated) {
-                return std::move(rotated).error();
+                return fail(std::move(rotated).error());
             }
             done.new_segment = true;
         }
@@ -118,7 +118,7 @@ public:
     }
 
     /// Ends the segment and starts the next one, with room for `room` bytes of frames at least; what was appended is durable then. The
-    /// manifest should now be stored.
+    /// manifest should now be stored. Where the next one could not be made (no space), the log goes on in this one: `failed()` tells.
     Result<void> rotate(std::size_t room = 0) {
         // The next header states where this segment ends; that must be true after a power loss too.
         if (auto synced = sync(); !synced) {
@@ -127,9 +127,10 @@ public:
         const LogPosition end{segment_.writer.number(), segment_.writer.offset(), tail_.boundary.lsn, tail_.running_crc, options_.epoch};
         auto fresh = make_segment(*files_, directory_, options_, next_segment_++, end, durable_.lsn, tail_.time, room);
         if (!fresh) {
-            return fail(std::move(fresh).error());
+            return std::move(fresh).error();
         }
         if (auto published = fresh->writer.publish(); !published) {
+            // It may have its name already, and says that this segment has ended.
             return fail(std::move(published).error());
         }
         segment_ = std::move(*fresh);
@@ -141,10 +142,10 @@ public:
         return {};
     }
 
-    /// Leaves the failed state: writes `batches`, all frames since the last good `sync` in order (transactions after `durable_lsn()`, and
-    /// notes), into a new segment that continues at the
-    /// last durable position, syncs it and gives it its name. On success all of them are durable; the manifest should be stored. On
-    /// failure nothing has changed and it may be called again. Also a way to start a new segment from a healthy state.
+    /// Leaves the failed state: writes `batches`, frames since the last good `sync` in order (transactions after `durable_lsn()`, and
+    /// notes), into a new segment that continues at the last durable position, syncs it and gives it its name. On success all of them are
+    /// durable, and what else was appended since is no part of the log any more, wherever it lies on the disk; the manifest should be
+    /// stored. On failure nothing has changed and it may be called again.
     Result<void> resume(std::span<const std::span<std::byte>> batches) {
         std::size_t total = 0;
         for (const auto batch : batches) {
@@ -188,6 +189,8 @@ public:
         return {};
     }
 
+    /// Whether nothing can be appended before `resume`, or ever again after `close`.
+    [[nodiscard]] bool failed() const noexcept { return !state_; }
     /// What the headers of segments made from now on say.
     void set_schema_hash(std::uint64_t hash) noexcept { options_.schema_hash = hash; }
 
@@ -195,6 +198,9 @@ public:
     [[nodiscard]] std::uint64_t written_lsn() const noexcept { return tail_.boundary.lsn; }
     /// The last transaction known to be on the disk.
     [[nodiscard]] std::uint64_t durable_lsn() const noexcept { return durable_.lsn; }
+    /// Where the last of what is known to be on the disk ends. Differs from before exactly when everything appended before a sync became
+    /// durable with it.
+    [[nodiscard]] const LogPosition& durable_position() const noexcept { return durable_; }
     /// The segment being written.
     [[nodiscard]] std::uint64_t segment_number() const noexcept { return segment_.writer.number(); }
     [[nodiscard]] std::uint32_t epoch() const noexcept { return options_.epoch; }
