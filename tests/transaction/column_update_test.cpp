@@ -564,6 +564,7 @@ TEST_CASE("an idle writer computes a part of a large update, and every row is ch
     CHECK(db.statistics().allocated_bytes < 64U << 20U); // a helper does not make the pool grow
 }
 
+#if ECSDB_EXCEPTIONS
 TEST_CASE("an update whose function throws changes nothing and gives its pages back", "[transaction][column_update]") {
     Scene scene{3000};
     const std::uint64_t before = scene.db.read().hash();
@@ -652,6 +653,8 @@ TEST_CASE("an update whose function throws at the helper fails like any other", 
     scene.update(); // the scratch is fit for the next one
     scene.check_replica();
 }
+
+#endif
 
 /// A bool among fields of any bytes.
 struct Lamp {

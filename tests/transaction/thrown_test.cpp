@@ -6,6 +6,7 @@
 
 namespace ecsdb::test {
 
+#if ECSDB_EXCEPTIONS
 TEST_CASE("what a function throws becomes an error that says so", "[transaction]") {
     const auto exception = transaction::thrown_by("the test", [] { throw std::runtime_error{"no dragons"}; });
     REQUIRE(exception);
@@ -16,6 +17,7 @@ TEST_CASE("what a function throws becomes an error that says so", "[transaction]
     CHECK(number->code() == ErrorCode::Aborted);
     CHECK(number->message() == "the test threw something that is not a std::exception");
 }
+#endif
 
 TEST_CASE("a function that throws nothing is no error", "[transaction]") {
     bool called = false;

@@ -34,7 +34,7 @@ enum class ErrorCode : std::uint16_t {
     WrongShard = 16,          ///< The id was made by the database of another shard.
     ConstraintViolation = 17, ///< A constraint of the schema would not hold.
     NoSpace = 18,             ///< The disk is full.
-    OutcomeUnknown = 19,      ///< The transaction was applied in memory, but whether it is durable is not known.
+    OutcomeUnknown = 19,      ///< The transaction is not visible, and whether it is on disk is not known.
     Unsupported = 20,         ///< A newer format, or something this build leaves out.
     Closed = 21,              ///< The database was closed first.
     WrongType = 22,           ///< A table or field was reached as something it is not.
