@@ -353,7 +353,7 @@ private:
             caches[i].begin_run();
         }
         bool complete = true;
-        storage::for_each_chunk(archetype, tables_.all(), first_row, end_row, [&](const storage::Chunk& chunk) {
+        const auto compute_chunk = [&](const storage::Chunk& chunk) {
             for (std::size_t i = 0; complete && i < tables_.written; ++i) {
                 const std::uint32_t row_in_page = geometry_[i].row_in_page(chunk.first_row);
                 if (row_in_page == 0) {
@@ -367,15 +367,25 @@ private:
             if (!complete) {
                 return;
             }
-            if (std::optional<Error> wrong = run_rows(chunk.rows.data(), out.data(), chunk.count)) [[unlikely]] {
-                complete = false;
-                fail(std::move(wrong));
-                return;
+            compute_(context_, chunk.rows.data(), out.data(), chunk.count);
+            if (!unchecked_) [[unlikely]] {
+                if (std::optional<Error> wrong = check_rows(out.data(), chunk.count)) {
+                    complete = false;
+                    fail(std::move(wrong));
+                    return;
+                }
             }
             for (std::size_t i = 0; with_delta_ && i < tables_.written; ++i) {
                 worker.encoders[i]->page(std::span{chunk.indices, chunk.count}, chunk.rows[i], out[i]);
             }
-        });
+        };
+        // Around the piece, not each page: what is tried costs nothing, but what catches takes registers from the loop.
+        if (std::optional<Error> thrown = thrown_by("the column update", [&] {
+                storage::for_each_chunk(archetype, tables_.all(), first_row, end_row, compute_chunk);
+            })) [[unlikely]] {
+            fail(std::move(thrown));
+            return;
+        }
         if (!complete) {
             fail(std::nullopt);
         }
