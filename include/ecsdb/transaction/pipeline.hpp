@@ -34,9 +34,8 @@ class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
         : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
-          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{options.read_only
-                                                                                                                          ? State::Refusing
-                                                                                                                          : State::Open} {}
+          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{
+                                                                                                                   first_state(options)} {}
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
     /// Runs what is queued, then stops. In a forked child it touches nothing.
@@ -336,6 +335,9 @@ public:
 
 private:
     enum class State : std::uint8_t { Open, Refusing, Stopped };
+    [[nodiscard]] static State first_state(const PipelineOptions& options) noexcept {
+        return options.read_only ? State::Refusing : State::Open;
+    }
 
     [[nodiscard]] bool refuses() const noexcept { return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open; }
     [[nodiscard]] Error refused() const {
