@@ -34,8 +34,11 @@ class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
         : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
-          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)}, state_{
-                                                                                                                   first_state(options)} {}
+          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)} {
+        if (options.read_only) {
+            state_.store(State::Refusing, std::memory_order_relaxed);
+        }
+    }
     Pipeline(const Pipeline&) = delete;
     Pipeline& operator=(const Pipeline&) = delete;
     /// Runs what is queued, then stops. In a forked child it touches nothing.
@@ -335,9 +338,6 @@ public:
 
 private:
     enum class State : std::uint8_t { Open, Refusing, Stopped };
-    [[nodiscard]] static State first_state(const PipelineOptions& options) noexcept {
-        return options.read_only ? State::Refusing : State::Open;
-    }
 
     [[nodiscard]] bool refuses() const noexcept { return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open; }
     [[nodiscard]] Error refused() const {
@@ -519,7 +519,7 @@ private:
     Notifier notifier_;
     inline static std::atomic<std::uint64_t> serials_{0};
     std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
-    std::atomic<State> state_;
+    std::atomic<State> state_{State::Open};
     std::mutex mutex_; // producers come and go rarely
     std::vector<std::unique_ptr<Ring>> rings_;
     std::vector<ProducerState*> idle_;
