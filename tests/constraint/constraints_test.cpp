@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::constraints_test {
 namespace {
 
 constexpr std::string_view ships = R"(
@@ -339,4 +339,4 @@ fields = [ { name = "text", type = "string[8]", constraint = "unique" } ]
     CHECK(scene.key_count() == 1);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::constraints_test

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::key_index_test {
 namespace {
 
 using constraint::KeyIndex;
@@ -114,4 +114,4 @@ TEST_CASE("a key index agrees with a plain multimap whatever is added and remove
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::key_index_test

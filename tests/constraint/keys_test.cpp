@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::keys_test {
 namespace {
 
 constexpr std::string_view items = R"(
@@ -233,4 +233,4 @@ TEST_CASE("keys refused memory at any point fail the transaction, and the next o
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::keys_test

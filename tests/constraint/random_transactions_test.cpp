@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::random_transactions_test {
 namespace {
 
 // Keys in circles, a parent with a grandchild, and one unique value named in all three ways.
@@ -427,4 +427,4 @@ TEST_CASE("random transactions end as a plain model of the constraints says, or 
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::random_transactions_test

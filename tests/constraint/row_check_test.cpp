@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::row_check_test {
 namespace {
 
 using constraint::Fault;
@@ -153,4 +153,4 @@ fields = [ { name = "n", type = "u8" }, { name = "in", type = "Inner", nullable 
     CHECK(t.fault() == "s: element 1: `in`: `b`: the byte 3 is neither false (0) nor true (1)");
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::row_check_test

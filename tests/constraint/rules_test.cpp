@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::rules_test {
 namespace {
 
 using constraint::KeyPlace;
@@ -110,4 +110,4 @@ fields = [ { name = "texts", type = "string[3][2]", constraint = "unique" },
     CHECK_FALSE(code.untouched(a.data(), b.data()));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::rules_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace ecsdb::test {
+namespace ecsdb::test::schema_keys_test {
 namespace {
 
 Options on_disk(SimulatedFileSystem& files) {
@@ -338,4 +338,4 @@ TEST_CASE("a column update refuses to write what it cannot check, and says what"
     CHECK(db.get<Fuel>(entity)->litres == 3);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::schema_keys_test

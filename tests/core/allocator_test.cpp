@@ -7,6 +7,8 @@
 #include <cstring>
 #include <limits>
 
+namespace allocator_test {
+
 using ecsdb::SystemAllocator;
 
 TEST_CASE("memory that cannot be had is null, not an exception", "[core][allocator]") {
@@ -28,3 +30,5 @@ TEST_CASE("memory is aligned as asked and writable to its last byte", "[core][al
     std::memset(memory, 0xAB, bytes);
     allocator.deallocate(memory, bytes, alignment);
 }
+
+} // namespace allocator_test

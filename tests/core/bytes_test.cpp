@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+namespace bytes_test {
+
 namespace {
 
 /// Gives memory until `left` blocks have been given.
@@ -240,3 +242,5 @@ TEST_CASE("signed numbers near zero make short varints", "[core][bytes]") {
     }
     CHECK_FALSE(reader.failed());
 }
+
+} // namespace bytes_test

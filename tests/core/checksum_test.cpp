@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+namespace checksum_test {
+
 namespace {
 
 std::span<const std::byte> bytes_of(std::string_view text) {
@@ -156,3 +158,5 @@ TEST_CASE("mixing a number spreads every bit of it", "[core][checksum]") {
         CHECK(changed < 64 * 36);
     }
 }
+
+} // namespace checksum_test

@@ -4,6 +4,8 @@
 
 #include <thread>
 
+namespace clock_test {
+
 TEST_CASE("waiting for a word that has changed already does not sleep", "[core][clock]") {
     std::atomic<std::uint32_t> word{1};
     CHECK(ecsdb::futex_wait(word, 0));
@@ -74,3 +76,5 @@ TEST_CASE("a simulated clock moved from two threads loses nothing", "[core][cloc
     CHECK(clock.monotonic_ns() == 20'000);
     CHECK(clock.wall_ns() == 20'000);
 }
+
+} // namespace clock_test

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace compression_test {
+
 namespace {
 
 class NoMemory final : public ecsdb::Allocator {
@@ -93,3 +95,5 @@ TEST_CASE("packed bytes come back whole, appended to what was there", "[core][co
         }
     }
 }
+
+} // namespace compression_test

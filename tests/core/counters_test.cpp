@@ -4,6 +4,8 @@
 
 #include <thread>
 
+namespace counters_test {
+
 TEST_CASE("a counter counts, and keeps what it is told to", "[core][counters]") {
     ecsdb::Counter counter;
     CHECK(counter.get() == 0);
@@ -37,3 +39,5 @@ TEST_CASE("a reader sees a counter only grow, and in the end all of it", "[core]
     CHECK(grew);
     CHECK(counter.get() == rounds);
 }
+
+} // namespace counters_test

@@ -6,6 +6,8 @@
 #include <limits>
 #include <unordered_set>
 
+namespace entity_test {
+
 using ecsdb::Entity;
 
 TEST_CASE("an entity nobody made names nothing", "[core][entity]") {
@@ -52,3 +54,5 @@ TEST_CASE("dense indices do not collide when hashed", "[core][entity]") {
     }
     CHECK(hashes.size() == 10'000);
 }
+
+} // namespace entity_test

@@ -8,6 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace error_test {
+
 using ecsdb::Error;
 using ecsdb::ErrorCode;
 
@@ -53,3 +55,5 @@ TEST_CASE("the numbers of codes are the ones that travel in logs", "[core][error
     CHECK(static_cast<int>(ErrorCode::WrongShard) == 16);
     CHECK(static_cast<int>(ErrorCode::Aborted) == 24);
 }
+
+} // namespace error_test

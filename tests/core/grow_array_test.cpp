@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <utility>
 
-namespace ecsdb::test {
+namespace ecsdb::test::grow_array_test {
 
 TEST_CASE("an array that gets no memory stays as it is", "[core][memory]") {
     CountingAllocator allocator;
@@ -122,4 +122,4 @@ TEST_CASE("values larger than a first block, or strictly aligned, fit", "[core]"
     CHECK(aligned[99].value == 99);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::grow_array_test

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+namespace owner_test {
+
 namespace {
 
 struct Counted {
@@ -55,3 +57,5 @@ TEST_CASE("what an owner released is somebody else's to delete, and reset delete
     delete released;
     CHECK(living == 0);
 }
+
+} // namespace owner_test

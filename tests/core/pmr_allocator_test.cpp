@@ -6,6 +6,8 @@
 #include <memory_resource>
 #include <new>
 
+namespace pmr_allocator_test {
+
 #if ECSDB_EXCEPTIONS
 namespace {
 
@@ -52,3 +54,5 @@ TEST_CASE("a memory resource gets back what it gave", "[core][allocator]") {
     CHECK(resource.used() == 0);
 }
 #endif
+
+} // namespace pmr_allocator_test

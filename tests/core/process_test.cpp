@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace process_test {
+
 namespace {
 
 /// What `claim` says in a forked child.
@@ -45,3 +47,5 @@ TEST_CASE("a guard in its own process is never taken for a child's", "[core][pro
     }
     CHECK_FALSE(first.in_child());
 }
+
+} // namespace process_test

@@ -7,6 +7,8 @@
 #include <type_traits>
 #include <utility>
 
+namespace result_test {
+
 using ecsdb::Error;
 using ecsdb::ErrorCode;
 using ecsdb::Result;
@@ -99,3 +101,5 @@ TEST_CASE("a result whose error was taken is still a failure", "[core][result]")
 TEST_CASE("success without a value costs one word", "[core][result]") {
     CHECK(sizeof(Result<void>) == sizeof(void*));
 }
+
+} // namespace result_test

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace sigkill_test {
+
 namespace {
 
 using ecsdb::Durability;
@@ -215,3 +217,5 @@ TEST_CASE("a killed writer leaves exactly one version, with every commit that wa
                 static_cast<unsigned long long>(tally.torn_tails));
     CHECK(tally.acknowledgements >= rounds);
 }
+
+} // namespace sigkill_test

@@ -5,6 +5,8 @@
 #include <map>
 #include <numeric>
 
+namespace column_encoder_test {
+
 using namespace delta_test;
 
 namespace {
@@ -187,3 +189,5 @@ TEST_CASE("rows may be named by entity", "[delta]") {
     by_entity.page(entities, page.before.data(), page.after.data());
     CHECK(std::equal(by_index.body().begin(), by_index.body().end(), by_entity.body().begin(), by_entity.body().end()));
 }
+
+} // namespace column_encoder_test

@@ -1,6 +1,8 @@
 #include "delta/delta_fixture.hpp"
 #include "ecsdb/delta/encoder.hpp"
 
+namespace encoder_test {
+
 using namespace delta_test;
 
 TEST_CASE("when memory runs out the buffer says so, wherever it happens", "[delta]") {
@@ -187,3 +189,5 @@ TEST_CASE("the same scratch serves deltas of any size, one after another", "[del
         }
     }
 }
+
+} // namespace encoder_test

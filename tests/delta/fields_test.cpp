@@ -1,6 +1,8 @@
 #include "delta/delta_fixture.hpp"
 #include "ecsdb/delta/fields.hpp"
 
+namespace fields_test {
+
 using namespace delta_test;
 
 namespace {
@@ -129,3 +131,5 @@ TEST_CASE("all fields packed are the packed row", "[delta]") {
         CHECK(values == expected);
     }
 }
+
+} // namespace fields_test

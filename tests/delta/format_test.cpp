@@ -1,6 +1,8 @@
 #include "delta/delta_fixture.hpp"
 #include "ecsdb/delta/format.hpp"
 
+namespace format_test {
+
 using namespace delta_test;
 
 TEST_CASE("the example in the format document is what the encoder writes", "[delta]") {
@@ -42,3 +44,5 @@ TEST_CASE("the numbers of the format never change", "[delta]") {
     CHECK(static_cast<int>(RowChangeKind::Changed) == 2);
     CHECK(static_cast<int>(IdForm::PageOrder) == 3);
 }
+
+} // namespace format_test

@@ -4,6 +4,8 @@
 #include <random>
 #include <vector>
 
+namespace ids_test {
+
 using namespace ecsdb;
 using ecsdb::delta::IdForm;
 namespace ids = ecsdb::delta::detail;
@@ -125,3 +127,5 @@ TEST_CASE("page order keeps any order", "[delta]") {
     CHECK(problem_in(bytes, IdForm::PageOrder, 6) == nullptr);
     CHECK(loaded(bytes, IdForm::PageOrder, 6) == indices);
 }
+
+} // namespace ids_test

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+namespace merge_test {
+
 using namespace delta_test;
 
 namespace {
@@ -467,3 +469,5 @@ TEST_CASE("applying a merged delta is applying its parts one by one", "[delta]")
         REQUIRE(merged(std::array{whole}) == whole);
     }
 }
+
+} // namespace merge_test

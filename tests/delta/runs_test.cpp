@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+namespace runs_test {
+
 using namespace delta_test;
 namespace runs = ecsdb::delta::detail;
 
@@ -125,3 +127,5 @@ TEST_CASE("many different masks stay cheap and right", "[delta]") {
     CHECK(run_count > 4900);
     CHECK(row_count == 4999);
 }
+
+} // namespace runs_test

@@ -1,6 +1,8 @@
 #include "delta/delta_fixture.hpp"
 #include "ecsdb/delta/validate.hpp"
 
+namespace validate_test {
+
 using namespace delta_test;
 
 namespace {
@@ -50,3 +52,5 @@ TEST_CASE("a tag is added, removed and touched without values", "[delta]") {
     CHECK(validated(bytes_of({1, 0, 0, 1, 2, alive, 3, 0x12, 0, 5})));
     CHECK_FALSE(validated(bytes_of({1, 0, 0, 1, 2, alive, 3, 0x11, 5, 1})));
 }
+
+} // namespace validate_test

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+namespace values_test {
+
 using namespace delta_test;
 
 namespace {
@@ -174,3 +176,5 @@ TEST_CASE("a table in which any bytes are a row has nothing to check", "[delta]"
     CHECK_FALSE(ValueCheck{test_schema(), test_schema().table(health)}.empty());
     CHECK_FALSE(ValueCheck{test_schema(), test_schema().table(kit)}.empty());
 }
+
+} // namespace values_test

@@ -1,6 +1,8 @@
 #include "delta/delta_fixture.hpp"
 #include "ecsdb/delta/view.hpp"
 
+namespace view_test {
+
 using namespace delta_test;
 
 namespace {
@@ -240,3 +242,5 @@ TEST_CASE("a visitor hears only what it asks for", "[delta]") {
     parsed(whole).visit(counter);
     CHECK(counter.sum == 4 + 1 + 4 + 300);
 }
+
+} // namespace view_test

@@ -4,6 +4,8 @@
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
 
+namespace fault_file_system_test {
+
 using ecsdb::ErrorCode;
 using ecsdb::Fault;
 using ecsdb::FileMode;
@@ -203,3 +205,5 @@ TEST_CASE("a trace repeats on another file system what really happened", "[io][f
     REQUIRE_FALSE(unopened);
     CHECK(unopened.error().code() == ErrorCode::InvalidArgument);
 }
+
+} // namespace fault_file_system_test

@@ -8,6 +8,8 @@
 
 #include <functional>
 
+namespace file_system_test {
+
 using ecsdb::ErrorCode;
 using ecsdb::FileMode;
 using ecsdb::test::bytes_of;
@@ -227,3 +229,5 @@ TEST_CASE("a path knows its directory", "[io]") {
     CHECK(ecsdb::parent_directory("/file") == "/");
     CHECK(ecsdb::parent_directory("a/b/c") == "a/b");
 }
+
+} // namespace file_system_test

@@ -9,6 +9,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+namespace posix_file_system_test {
+
 using ecsdb::ErrorCode;
 using ecsdb::FileMode;
 using ecsdb::test::bytes_of;
@@ -205,3 +207,5 @@ TEST_CASE("files are not handed on to programs that are started", "[io][posix]")
     REQUIRE(descriptor.is_open());
     CHECK((::fcntl(descriptor.number(), F_GETFD) & FD_CLOEXEC) != 0);
 }
+
+} // namespace posix_file_system_test

@@ -3,6 +3,8 @@
 #include "io/temporary_directory.hpp"
 #include "support/catch.hpp"
 
+namespace simulated_disk_test {
+
 using ecsdb::CrashPlan;
 using ecsdb::KeepPending;
 using ecsdb::detail::DiskChange;
@@ -144,3 +146,5 @@ TEST_CASE("what builds on a lost name is lost with it", "[io][simulated]") {
     }
     CHECK(seen == std::set<std::string>{"", "a", "b", "c"});
 }
+
+} // namespace simulated_disk_test

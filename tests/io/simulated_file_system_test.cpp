@@ -5,6 +5,8 @@
 
 #include <thread>
 
+namespace simulated_file_system_test {
+
 using ecsdb::CrashPlan;
 using ecsdb::ErrorCode;
 using ecsdb::FileMode;
@@ -287,3 +289,5 @@ TEST_CASE("threads that write different files at once all find their bytes", "[i
         CHECK(text.substr(1497) == name);
     }
 }
+
+} // namespace simulated_file_system_test

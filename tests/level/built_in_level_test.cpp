@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace built_in_level_test {
+
 namespace {
 
 std::vector<level::MapData> maps_of(const std::vector<std::byte>& bytes) {
@@ -89,3 +91,5 @@ TEST_CASE("the built-in level is the same on every machine", "[level][built_in]"
     CHECK(bytes != level::build_level(other));
     CHECK(fnv == 0x85C23663E414BDB3ULL);
 }
+
+} // namespace built_in_level_test

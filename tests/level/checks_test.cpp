@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+namespace checks_test {
+
 namespace {
 
 using ecsdb::Entity;
@@ -104,3 +106,5 @@ TEST_CASE("things at different steps are found, and health is summed", "[level][
     REQUIRE_FALSE(mixed);
     CHECK(mixed.error().message() == "version 14: shows step 9 and step 8");
 }
+
+} // namespace checks_test

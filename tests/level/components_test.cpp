@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+namespace components_test {
+
 namespace {
 
 template <typename T>
@@ -36,3 +38,5 @@ TEST_CASE("every component of the level is a table under its own name", "[level]
     check_bound<Health>(*schema, "health");
     check_bound<Progress>(*schema, "progress");
 }
+
+} // namespace components_test

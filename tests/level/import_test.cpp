@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+namespace import_test {
+
 namespace {
 
 using level::World;
@@ -127,3 +129,5 @@ TEST_CASE("things are numbered through all maps and start where the map has them
         });
     CHECK(next == 136);
 }
+
+} // namespace import_test

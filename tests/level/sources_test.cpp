@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+namespace sources_test {
+
 namespace {
 
 const level::BuiltInLevel small{.maps = 2, .rooms_per_side = 2, .things_per_room = 1};
@@ -64,3 +66,5 @@ TEST_CASE("the WADs that are there are used, damaged or not", "[level][sources]"
     CHECK(both->front().name == "freedoom1.wad");
     CHECK(both->front().bytes == whole);
 }
+
+} // namespace sources_test

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+namespace wad_test {
+
 namespace {
 
 using level::MapData;
@@ -321,3 +323,5 @@ TEST_CASE("every map of the installed WADs can be read", "[level][wad]") {
         }
     }
 }
+
+} // namespace wad_test

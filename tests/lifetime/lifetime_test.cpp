@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::lifetime_test {
 namespace {
 
 std::optional<World8> open_world(const Options& options = {}) {
@@ -144,4 +144,4 @@ TEST_CASE("whoever waits while the database is closed is told the outcome", "[li
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::lifetime_test

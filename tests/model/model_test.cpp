@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::model_test {
 namespace {
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
@@ -330,4 +330,4 @@ TEST_CASE("random programs with every form of transaction follow the model, and 
     CHECK(rounds >= 60);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::model_test

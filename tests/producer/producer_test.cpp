@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::producer_test {
 
 TEST_CASE("a producer without memory is false, and what it submits says why", "[producer]") {
     class Refusing final : public Allocator {
@@ -124,4 +124,4 @@ TEST_CASE("producers come and go on many threads, and share their memory", "[pro
     CHECK(failed == 0);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::producer_test

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::view_test {
 namespace {
 
 using TestView = World8::View;
@@ -404,4 +404,4 @@ TEST_CASE("one view may be read by several threads while others are opened and t
     CHECK(failed == 0);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::view_test

@@ -2,6 +2,8 @@
 
 #include "recovery/world.hpp"
 
+namespace durable_test {
+
 using namespace recovery_test;
 using ecsdb::Durability;
 using ecsdb::ErrorCode;
@@ -144,3 +146,5 @@ TEST_CASE("entity versions survive a snapshot and a log", "[recovery]") {
     World world = open_or_fail(on(files));
     CHECK(world.read().entity_version(entity) == 6);
 }
+
+} // namespace durable_test

@@ -2,6 +2,8 @@
 
 #include "recovery/world.hpp"
 
+namespace engine_test {
+
 using namespace recovery_test;
 using ecsdb::Durability;
 using ecsdb::ErrorCode;
@@ -71,3 +73,5 @@ TEST_CASE("waiting for a version does the writer's work where it has no thread o
     require(world.wait_for_version(1));
     CHECK(world.version() == 1);
 }
+
+} // namespace engine_test

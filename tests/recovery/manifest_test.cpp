@@ -6,6 +6,8 @@
 
 #include <vector>
 
+namespace manifest_test {
+
 using namespace ecsdb;
 using namespace ecsdb::recovery;
 
@@ -276,3 +278,5 @@ TEST_CASE("without memory nothing is stored", "[recovery]") {
     CHECK(stored.error().code() == ErrorCode::OutOfMemory);
     CHECK(files.changes() == changes);
 }
+
+} // namespace manifest_test

@@ -4,6 +4,8 @@
 
 #include <set>
 
+namespace open_test {
+
 using namespace recovery_test;
 using ecsdb::CrashPlan;
 using ecsdb::Durability;
@@ -249,3 +251,5 @@ TEST_CASE("a read that fails while opening changes no file, and the next opening
         CHECK(world.version() == workload.acknowledged);
     }
 }
+
+} // namespace open_test

@@ -2,6 +2,8 @@
 
 #include "recovery/world.hpp"
 
+namespace report_test {
+
 using namespace recovery_test;
 
 TEST_CASE("the report tells how much was replayed onto which snapshot", "[recovery]") {
@@ -28,3 +30,5 @@ TEST_CASE("the report tells how much was replayed onto which snapshot", "[recove
     CHECK(report.unsynced_lost_to == 0);
     CHECK(report.remarks.empty());
 }
+
+} // namespace report_test

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <thread>
 
+namespace resume_test {
+
 using namespace recovery_test;
 using ecsdb::CrashPlan;
 using ecsdb::Durability;
@@ -479,3 +481,5 @@ TEST_CASE("threads go on writing and reading while the log fails and is resumed"
     expected.insert(expected.end(), visible[1].begin(), visible[1].end());
     CHECK(numbers_in(world) == expected);
 }
+
+} // namespace resume_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace bad_schemas_test {
+
 namespace {
 
 /// A faulty schema file, and all of what is said about it.
@@ -250,3 +252,5 @@ TEST_CASE("there are many ways to be wrong, and each is told differently", "[sch
         }
     }
 }
+
+} // namespace bad_schemas_test

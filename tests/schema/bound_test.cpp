@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+namespace bound_test {
+
 using ecsdb::OneOf;
 using ecsdb::detail::position_of;
 using ecsdb::detail::row_bytes;
@@ -27,3 +29,5 @@ TEST_CASE("a row's bytes are the struct's, and a tag has none", "[schema]") {
     CHECK(std::memcmp(bytes.data(), &position, sizeof(position)) == 0);
     CHECK(row_bytes(sample::Tag{}).empty());
 }
+
+} // namespace bound_test

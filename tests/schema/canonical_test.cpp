@@ -6,6 +6,8 @@
 #include <functional>
 #include <set>
 
+namespace canonical_test {
+
 using ecsdb::FieldType;
 using namespace sample;
 
@@ -89,3 +91,5 @@ TEST_CASE("no schema hashes to zero, and an empty one to the same for ever", "[s
     CHECK(schema->hash() != 0);
     CHECK(ecsdb::Schema{}.hash() == 0);
 }
+
+} // namespace canonical_test

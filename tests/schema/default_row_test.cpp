@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+namespace default_row_test {
+
 namespace {
 
 using namespace ecsdb;
@@ -82,3 +84,5 @@ TEST_CASE("every kind of field starts at its default, elements and structs withi
         CHECK(*point.y == 9);
     }
 }
+
+} // namespace default_row_test

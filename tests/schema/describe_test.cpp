@@ -3,6 +3,8 @@
 
 #include "ecsdb/schema/describe.hpp"
 
+namespace describe_test {
+
 using ecsdb::FieldType;
 namespace detail = ecsdb::detail;
 
@@ -72,3 +74,5 @@ TEST_CASE("names lose their namespaces", "[schema][describe]") {
     CHECK(detail::describe_enum<sample::Team>().values[1].value == 7);
     CHECK(detail::describe_enum<sample::Team>().underlying == FieldType::U16);
 }
+
+} // namespace describe_test

@@ -3,6 +3,8 @@
 
 #include "ecsdb/schema/draft.hpp"
 
+namespace draft_test {
+
 using namespace sample;
 
 namespace {
@@ -44,3 +46,5 @@ TEST_CASE("parts of every kind are described", "[schema][draft]") {
     CHECK(draft.describe(ecsdb::detail::in_enum(0, 0)) == "enum `E`, value `a`");
     CHECK(draft.describe(ecsdb::detail::in_struct(0, 0)) == "struct `S`, field `g`");
 }
+
+} // namespace draft_test

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <vector>
 
+namespace encode_test {
+
 using ecsdb::FieldType;
 using namespace sample;
 
@@ -161,3 +163,5 @@ TEST_CASE("the stored form does not change from release to release", "[schema][e
         CHECK(static_cast<unsigned>(bytes[16 + i]) == expected_body[i]);
     }
 }
+
+} // namespace encode_test

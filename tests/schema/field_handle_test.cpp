@@ -5,6 +5,8 @@
 
 #include <array>
 
+namespace field_handle_test {
+
 using ecsdb::ErrorCode;
 using ecsdb::Field;
 using ecsdb::FieldType;
@@ -59,3 +61,5 @@ TEST_CASE("a handle reads the field in a row", "[schema]") {
     CHECK(mood->in(row.data()) == 2.5F);
     CHECK(ecsdb::FieldHandle<float>::bytes_of(value).size() == 4);
 }
+
+} // namespace field_handle_test

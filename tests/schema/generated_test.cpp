@@ -5,6 +5,8 @@
 
 #include "rich_components.hpp" // made from rich.toml beside this file
 
+namespace generated_test {
+
 namespace rich = generated::rich;
 
 namespace {
@@ -69,3 +71,5 @@ TEST_CASE("numbers become bytes", "[schema][generated]") {
     CHECK(bytes[2] == std::byte{0xFF});
     CHECK_FALSE(ecsdb::decode_schema(bytes));
 }
+
+} // namespace generated_test

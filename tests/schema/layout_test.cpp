@@ -7,6 +7,8 @@
 #include <cstring>
 #include <numeric>
 
+namespace layout_test {
+
 using ecsdb::Field;
 using ecsdb::FieldType;
 using namespace sample;
@@ -198,3 +200,5 @@ TEST_CASE("finishing a finished schema changes nothing", "[schema][layout]") {
     CHECK(twice->hash() == once->hash());
     CHECK(twice->tables()[0].runs.size() == once->tables()[0].runs.size());
 }
+
+} // namespace layout_test

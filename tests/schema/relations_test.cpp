@@ -3,6 +3,8 @@
 
 #include "ecsdb/schema/relations.hpp"
 
+namespace relations_test {
+
 using ecsdb::FieldType;
 using ecsdb::OnDelete;
 using namespace sample;
@@ -83,3 +85,5 @@ TEST_CASE("names are found by an index, and the first repetition is named", "[sc
     CHECK(NameIndex{words}.find("d") == NameIndex::none);
     CHECK(NameIndex{std::vector<std::string_view>{}}.first_duplicate() == NameIndex::none);
 }
+
+} // namespace relations_test

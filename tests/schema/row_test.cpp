@@ -3,6 +3,8 @@
 #include "ecsdb/schema/layout.hpp"
 #include "support/catch.hpp"
 
+namespace row_test {
+
 using ecsdb::ErrorCode;
 using ecsdb::Field;
 using ecsdb::FieldType;
@@ -70,3 +72,5 @@ TEST_CASE("a row starts from the schema's defaults and takes values by name", "[
     CHECK(text->view() == "Al");
     CHECK(text->bytes[2] == '\0');
 }
+
+} // namespace row_test

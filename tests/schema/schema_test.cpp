@@ -5,6 +5,8 @@
 
 #include <array>
 
+namespace schema_test {
+
 using ecsdb::FieldType;
 using namespace sample;
 
@@ -48,3 +50,5 @@ TEST_CASE("packing copies runs and leaves padding alone", "[schema]") {
     CHECK(back[1] == std::byte{0xAA});
     CHECK(back[5] == std::byte{3});
 }
+
+} // namespace schema_test

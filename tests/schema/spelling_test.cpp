@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace spelling_test {
+
 TEST_CASE("only letters, digits and underscores make an identifier", "[schema][spelling]") {
     for (const char* const bad : {"", "1st", "a-b", "a b", "a.b", "é", "a\n"}) {
         CAPTURE(bad);
@@ -74,3 +76,5 @@ TEST_CASE("the words of types name them, and nothing else does", "[schema][spell
     CHECK(ecsdb::type_named("enum", FieldType::Struct) == FieldType::Struct);
     CHECK(ecsdb::type_named("", FieldType::Struct) == FieldType::Struct);
 }
+
+} // namespace spelling_test

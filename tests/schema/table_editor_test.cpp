@@ -3,6 +3,8 @@
 
 #include "ecsdb/schema/table_editor.hpp"
 
+namespace table_editor_test {
+
 using ecsdb::FieldType;
 using ecsdb::SchemaValue;
 using namespace sample;
@@ -47,3 +49,5 @@ TEST_CASE("promises land in the field they were made for", "[schema][table_edito
     CHECK(made.capacity == 9);
     CHECK(editor.unknown_field().empty());
 }
+
+} // namespace table_editor_test

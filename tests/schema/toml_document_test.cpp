@@ -4,6 +4,8 @@
 
 #include <array>
 
+namespace toml_document_test {
+
 using ecsdb::detail::TomlReading;
 
 namespace {
@@ -79,3 +81,5 @@ TEST_CASE("a number beyond TOML's integers is read from digits, for a u64 only",
     CHECK(in.read_value(parsed.root, "words", "part", ecsdb::FieldType::U64, value));
     CHECK(value == ecsdb::SchemaValue{std::string{"12 apples"}});
 }
+
+} // namespace toml_document_test

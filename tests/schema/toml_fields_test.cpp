@@ -2,6 +2,8 @@
 
 #include "ecsdb/schema/toml_fields.hpp"
 
+namespace toml_fields_test {
+
 using ecsdb::FieldType;
 using ecsdb::detail::parse_type;
 
@@ -47,3 +49,5 @@ TEST_CASE("a type is a word, a capacity for strings, and extents", "[schema][tom
     CHECK(parse_type("f64[4][3][2]", names, field).empty());
     CHECK(field.extents == std::vector<std::uint32_t>{4, 3, 2});
 }
+
+} // namespace toml_fields_test

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+namespace toml_reader_test {
+
 using ecsdb::FieldType;
 using ecsdb::SchemaValue;
 using sample::complaint;
@@ -318,3 +320,5 @@ TEST_CASE("structs may be used before they are declared, and hold each other", "
     CHECK(schema->table(0).packed_size == 12);
     CHECK(schema->structs()[1].fields[0].default_value == SchemaValue{1.0});
 }
+
+} // namespace toml_reader_test

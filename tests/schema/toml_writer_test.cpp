@@ -7,6 +7,8 @@
 #include <limits>
 #include <random>
 
+namespace toml_writer_test {
+
 using ecsdb::Field;
 using ecsdb::FieldType;
 using ecsdb::SchemaValue;
@@ -127,3 +129,5 @@ TEST_CASE("random schemas come back", "[schema][toml_writer]") {
         check_round_trip(*schema);
     }
 }
+
+} // namespace toml_writer_test

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <type_traits>
 
+namespace types_test {
+
 using ecsdb::FieldType;
 
 TEST_CASE("text too long for a fixed string is cut, and the rest stays zero", "[schema][types]") {
@@ -47,3 +49,5 @@ TEST_CASE("the special types can lie in rows", "[schema][types]") {
     CHECK(std::is_trivially_copyable_v<ecsdb::Nullable<double>>);
     CHECK(std::is_standard_layout_v<ecsdb::Nullable<double>>);
 }
+
+} // namespace types_test

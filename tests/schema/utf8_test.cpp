@@ -2,6 +2,8 @@
 
 #include "ecsdb/schema/utf8.hpp"
 
+namespace utf8_test {
+
 using ecsdb::is_utf8;
 
 TEST_CASE("malformed UTF-8 is refused, whatever is wrong with it", "[schema][utf8]") {
@@ -25,3 +27,5 @@ TEST_CASE("text of every length of character is UTF-8", "[schema][utf8]") {
     CHECK(is_utf8("é€😀"));
     CHECK(is_utf8("\xC2\x80 \xDF\xBF \xE0\xA0\x80 \xED\x9F\xBF \xEE\x80\x80 \xEF\xBF\xBF \xF0\x90\x80\x80 \xF4\x8F\xBF\xBF"));
 }
+
+} // namespace utf8_test

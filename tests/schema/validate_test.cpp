@@ -3,6 +3,8 @@
 
 #include "ecsdb/schema/validate.hpp"
 
+namespace validate_test {
+
 using ecsdb::Field;
 using ecsdb::FieldType;
 using namespace sample;
@@ -76,3 +78,5 @@ TEST_CASE("tables and fields are numbered by position", "[schema][validate]") {
     CHECK(schema->tables()[0].fields[1].id == 1);
     CHECK(schema->tables()[0].key_name == "entity_id");
 }
+
+} // namespace validate_test

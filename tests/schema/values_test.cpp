@@ -5,6 +5,8 @@
 
 #include <limits>
 
+namespace values_test {
+
 using ecsdb::FieldType;
 using ecsdb::SchemaValue;
 using ecsdb::detail::fit_number;
@@ -58,3 +60,5 @@ TEST_CASE("a default in code is held to the same rules as one in a file", "[sche
     REQUIRE(schema);
     CHECK(schema->table(0).fields[0].default_value == SchemaValue{std::string{"red"}});
 }
+
+} // namespace values_test

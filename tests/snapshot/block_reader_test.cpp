@@ -2,7 +2,7 @@
 
 #include "snapshot/snapshot_fixture.hpp"
 
-namespace ecsdb::test {
+namespace ecsdb::test::block_reader_test {
 
 using namespace snapshot;
 
@@ -166,4 +166,4 @@ TEST_CASE("a read that fails is reported as such", "[snapshot]") {
     CHECK(check_snapshot(below, "absent", allocator).error().code() == ErrorCode::NotFound);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::block_reader_test

@@ -3,7 +3,7 @@
 #include "ecsdb/snapshot/block_reader.hpp"
 #include "snapshot/snapshot_fixture.hpp"
 
-namespace ecsdb::test {
+namespace ecsdb::test::block_writer_test {
 
 using namespace snapshot;
 
@@ -90,4 +90,4 @@ TEST_CASE("blocks that compress take less room", "[snapshot]") {
     CHECK(small->bytes < 5000);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::block_writer_test

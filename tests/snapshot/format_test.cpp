@@ -2,7 +2,7 @@
 
 #include "support/catch.hpp"
 
-namespace ecsdb::test {
+namespace ecsdb::test::format_test {
 
 using namespace snapshot;
 
@@ -89,4 +89,4 @@ TEST_CASE("transient and dropped tables are not saved", "[snapshot]") {
     CHECK_FALSE(is_saved(table));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::format_test

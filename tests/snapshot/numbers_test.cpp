@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace ecsdb::test {
+namespace ecsdb::test::numbers_test {
 
 using namespace snapshot;
 
@@ -92,4 +92,4 @@ TEST_CASE("numbers come back as they went, in the shortest form", "[snapshot]") 
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::numbers_test

@@ -4,7 +4,7 @@
 
 #include <random>
 
-namespace ecsdb::test {
+namespace ecsdb::test::reader_test {
 
 using namespace snapshot;
 
@@ -521,4 +521,4 @@ TEST_CASE("an empty database comes back empty, and takes its first transaction",
     CHECK(storage::hash_of(again.published()) == storage::hash_of(loaded.published()));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::reader_test

@@ -5,7 +5,7 @@
 #include <atomic>
 #include <thread>
 
-namespace ecsdb::test {
+namespace ecsdb::test::writer_test {
 
 using namespace snapshot;
 
@@ -298,4 +298,4 @@ TEST_CASE("one thread saves while another writes", "[snapshot]") {
     CHECK(load(loaded, files, "saved", allocator));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::writer_test

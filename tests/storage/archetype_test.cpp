@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::archetype_test {
 namespace {
 
 using storage::ArchetypeCatalog;
@@ -120,4 +120,4 @@ TEST_CASE("there and back again is the same shape, and going again asks for no m
     CHECK(allocator.calls == calls);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::archetype_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::bulk_create_test {
 namespace {
 
 using storage::ChangeKind;
@@ -159,4 +159,4 @@ TEST_CASE("memory refused at any call leaves nothing of the many", "[storage][me
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::bulk_create_test

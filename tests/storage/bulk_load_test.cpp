@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-namespace ecsdb::test {
+namespace ecsdb::test::bulk_load_test {
 
 using namespace storage;
 
@@ -258,4 +258,4 @@ TEST_CASE("padding is zero after a bulk load, wherever the bytes came from", "[s
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::bulk_load_test

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-namespace ecsdb::test {
+namespace ecsdb::test::changes_test {
 
 using storage::Change;
 using storage::ChangeKind;
@@ -73,4 +73,4 @@ TEST_CASE("changes come in order, with the bytes rows had before", "[storage]") 
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::changes_test

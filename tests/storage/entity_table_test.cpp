@@ -6,7 +6,7 @@
 #include <random>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::entity_table_test {
 namespace {
 
 using storage::EntityRecord;
@@ -137,4 +137,4 @@ TEST_CASE("older versions keep their records, and all are visited in order", "[s
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::entity_table_test

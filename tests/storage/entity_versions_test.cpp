@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::entity_versions_test {
 
 using storage::EntityVersions;
 
@@ -75,4 +75,4 @@ TEST_CASE("a count that has run full starts again and can still be taken back", 
     CHECK(versions.count(0) == 0x7FFFFFFFU);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::entity_versions_test

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::magazine_test {
 
 using storage::Magazine;
 using storage::Magazines;
@@ -105,4 +105,4 @@ TEST_CASE("a magazine is in one thread's hands at a time, and what was put in it
     CHECK(counted == taken);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::magazine_test

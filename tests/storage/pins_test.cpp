@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::pins_test {
 namespace {
 
 using storage::Node;
@@ -314,4 +314,4 @@ TEST_CASE("a pin may be copied to where the writer looks later, in the same tabl
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::pins_test

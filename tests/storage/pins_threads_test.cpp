@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::pins_threads_test {
 namespace {
 
 using storage::Outcome;
@@ -206,4 +206,4 @@ TEST_CASE("slots are found by many threads at once, more than the table has", "[
     CHECK_FALSE(world.store().pins().any());
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::pins_threads_test

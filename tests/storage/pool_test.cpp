@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::pool_test {
 namespace {
 
 using storage::Node;
@@ -367,4 +367,4 @@ TEST_CASE("what the writer keeps for itself is shared when memory is short", "[s
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::pool_test

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::reclaim_test {
 namespace {
 
 using storage::Magazine;
@@ -274,4 +274,4 @@ TEST_CASE("nodes retired together stay in use when the version that retired them
     CHECK_FALSE(world.reclaimer.holds_anything());
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::reclaim_test

@@ -4,7 +4,7 @@
 
 #include <set>
 
-namespace ecsdb::test {
+namespace ecsdb::test::root_test {
 
 using storage::Archetype;
 using storage::Outcome;
@@ -73,4 +73,4 @@ TEST_CASE("rows are found in tables, tags and sparse tables alike", "[storage]")
     CHECK(rows == 14);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::root_test

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-namespace ecsdb::test {
+namespace ecsdb::test::row_writer_test {
 namespace {
 
 using storage::Node;
@@ -101,4 +101,4 @@ TEST_CASE("a page grown by a transaction that fails is the small one again", "[s
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::row_writer_test

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::rows_test {
 namespace {
 
 using storage::Chunk;
@@ -165,4 +165,4 @@ TEST_CASE("the hash depends on the state, not on how it came about", "[storage]"
     CHECK(std::unique(hashes.begin(), hashes.end()) == hashes.end());
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::rows_test

@@ -2,7 +2,7 @@
 
 #include "support/storage_fixture.hpp"
 
-namespace ecsdb::test {
+namespace ecsdb::test::sparse_test {
 namespace {
 
 using storage::Outcome;
@@ -78,4 +78,4 @@ TEST_CASE("adding and removing a sparse row moves no other component", "[storage
     CHECK(world.published().sparse(tag)->block_of(5) == nullptr); // an empty block goes
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::sparse_test

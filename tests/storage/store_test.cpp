@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace ecsdb::test {
+namespace ecsdb::test::store_test {
 
 using storage::Outcome;
 using storage::Store;
@@ -98,4 +98,4 @@ TEST_CASE("a pin that finds no memory for its slot is refused", "[storage][memor
     CHECK_FALSE(world.store().pins().any());
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::store_test

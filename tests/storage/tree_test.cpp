@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::tree_test {
 namespace {
 
 using storage::Node;
@@ -232,4 +232,4 @@ TEST_CASE("a tree is cleared without any memory", "[storage][memory]") {
     CHECK(bench.reclaimer.retired_bytes() == used);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::tree_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::undo_test {
 
 using storage::UndoLog;
 
@@ -92,4 +92,4 @@ TEST_CASE("zeros are noted without their bytes and put back in their turn", "[st
     log.clear();
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::undo_test

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::workspace_test {
 namespace {
 
 using storage::Node;
@@ -183,4 +183,4 @@ TEST_CASE("pages replaced together come back when the transaction fails, and go 
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::workspace_test

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::write_buffer_test {
 namespace {
 
 using storage::Outcome;
@@ -570,4 +570,4 @@ TEST_CASE("a batch of undone transactions changes nothing, and the next one goes
     Store::Pins::unpin(*pin.slot);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::write_buffer_test

@@ -89,7 +89,7 @@ need_packages_for_preset() {
     local preset=$1 compilers=(g++)
     shift
     case "$preset" in
-    tsan | clang) compilers+=(clang libclang-rt-dev) ;;
+    asan | ubsan | tsan | clang) compilers+=(clang libclang-rt-dev) ;;
     esac
     need_packages "${compilers[@]}" cmake ninja-build libtomlplusplus-dev libconcurrentqueue-dev libzstd-dev catch2 libbenchmark-dev \
         --optional ccache "$@"

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::table_test {
 
 TEST_CASE("a table refuses what the database refuses, and is empty once that is closed", "[table]") {
     World8 db = open_db(stepped());
@@ -48,4 +48,4 @@ TEST_CASE("a table is inserted into, updated, deleted from and walked", "[table]
     burning.each([&](Entity entity, const Burning&) { CHECK(entity == entities[0]); });
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::table_test

@@ -50,7 +50,7 @@ void operator delete[](void* memory, std::size_t) noexcept {
 }
 #endif
 
-namespace ecsdb::test {
+namespace ecsdb::test::allocation_test {
 namespace {
 
 class CallCounter final : public Allocator {
@@ -216,4 +216,4 @@ TEST_CASE("reading takes no memory", "[transaction][allocation]") {
     CHECK(seen > 0);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::allocation_test

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::apply_delta_test {
 namespace {
 
 using Bytes = std::vector<std::byte>;
@@ -422,4 +422,4 @@ TEST_CASE("a damaged delta is refused and changes nothing, or does something els
     CHECK(applied > 10);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::apply_delta_test

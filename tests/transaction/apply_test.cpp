@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace ecsdb::test {
+namespace ecsdb::test::apply_test {
 namespace {
 
 using storage::Outcome;
@@ -126,4 +126,4 @@ TEST_CASE("each failure is described by verb, table and entity", "[transaction]"
           "OutOfMemory: update a field of `Sparse` of entity 3 (generation 7): no memory for the pages it touches");
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::apply_test

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::await_test {
 namespace {
 
 /// The least a coroutine can return: it runs at once and frees itself at its end.
@@ -145,4 +145,4 @@ TEST_CASE("a thousand coroutines wait at once", "[transaction][await][threads]")
     CHECK(std::count(told.codes.begin(), told.codes.end(), success) == 1000);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::await_test

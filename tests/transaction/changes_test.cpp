@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::changes_test {
 
 TEST_CASE("changes that cannot all be done leave nothing behind, and create nobody", "[transaction][changes]") {
     World8 db = open_db(stepped());
@@ -137,4 +137,4 @@ TEST_CASE("changes without memory say so and change nothing", "[transaction][cha
     CHECK(db.read().entity_count() == 0);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::changes_test

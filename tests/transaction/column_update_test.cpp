@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::column_update_test {
 namespace {
 
 /// A stepped database with deltas and a replica that must follow, and accounts with levels: pages of 256 rows, the account's own as well.
@@ -691,4 +691,4 @@ TEST_CASE("an update by bytes may not leave a bool that is none", "[transaction]
     CHECK(db.get<Lamp>(last)->lit);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::column_update_test

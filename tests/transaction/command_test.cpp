@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::command_test {
 
 using transaction::CommandBuffer;
 using transaction::Operation;
@@ -102,4 +102,4 @@ TEST_CASE("an operation is copied to another buffer and entity, and zeros need n
     CHECK(to.operation_count() == 2);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::command_test

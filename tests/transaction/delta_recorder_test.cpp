@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::delta_recorder_test {
 namespace {
 
 /// A database with one entity, whose next transaction's delta is looked at.
@@ -166,4 +166,4 @@ TEST_CASE("the same changes in another order are the same delta", "[transaction]
     CHECK(deltas[0] == deltas[1]);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::delta_recorder_test

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::edits_test {
 namespace {
 
 /// Fields that can be absent: a number, an array, a reference; and one that cannot.
@@ -191,4 +191,4 @@ TEST_CASE("rows of many entities are written, removed and destroyed in one trans
     CHECK(db.read().entity_count() == 200);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::edits_test

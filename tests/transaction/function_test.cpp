@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::function_test {
 
 using State = World8::WriteState;
 
@@ -241,4 +241,4 @@ TEST_CASE("functions of many threads run one after the other", "[transaction][fu
     CHECK(db.get<Account>(*counter)->balance == 800);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::function_test

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace ecsdb::test {
+namespace ecsdb::test::notifier_test {
 namespace {
 
 void wait_until(std::atomic<std::uint64_t>& value, std::uint64_t wanted) {
@@ -272,4 +272,4 @@ TEST_CASE("a forked child calls back at once with Forked, whatever its parent's 
     CHECK(db.close());
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::notifier_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::participant_test {
 namespace {
 
 /// Writes down what it is told, and objects on demand.
@@ -219,4 +219,4 @@ TEST_CASE("indices are handed out only below a mark that every participant knows
           std::vector<std::uint64_t>(scene.first.marks.end() - std::ptrdiff_t(scene.second.marks.size()), scene.first.marks.end()));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::participant_test

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-namespace ecsdb::test {
+namespace ecsdb::test::pipeline_test {
 namespace {
 
 /// The thread sanitizer ends a child that starts a thread.
@@ -103,7 +103,7 @@ TEST_CASE("a database at the address of an earlier one has producers of its own"
     options.clock = &clock;
     alignas(transaction::Pipeline) static std::array<std::byte, sizeof(transaction::Pipeline)> place;
     SystemAllocator allocator;
-    Result<Schema> schema = schema_of<Account>("x");
+    Result<Schema> schema = ecsdb::schema_of<Account>("x");
     REQUIRE(schema);
     const auto shared = std::make_shared<const Schema>(std::move(*schema));
     for (int round = 0; round < 5; ++round) {
@@ -363,4 +363,4 @@ TEST_CASE("an idle database closes at once", "[transaction][pipeline]") {
     CHECK(clock.monotonic_ns() - begun < 20'000'000'000);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::pipeline_test

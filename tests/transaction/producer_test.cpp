@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::producer_test {
 namespace {
 
 using namespace transaction;
@@ -185,4 +185,4 @@ TEST_CASE("a wait ends when it is given up", "[transaction]") {
     CHECK_FALSE(scene.producer.wait_done(clock, 1, 0, [] { return false; }));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::producer_test

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::shared_work_test {
 namespace {
 
 using transaction::HelpDesk;
@@ -121,4 +121,4 @@ TEST_CASE("owner and helper do every piece once, and the owner sees what the hel
     CHECK(wrong == 0);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::shared_work_test

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::task_test {
 namespace {
 
 /// Does what it is told and counts how often it was asked.
@@ -80,4 +80,4 @@ TEST_CASE("a task commits like any transaction", "[transaction]") {
     CHECK(delta::DeltaView::parse(recorder.steps[0].delta));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::task_test

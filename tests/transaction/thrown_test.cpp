@@ -4,7 +4,7 @@
 
 #include <stdexcept>
 
-namespace ecsdb::test {
+namespace ecsdb::test::thrown_test {
 
 #if ECSDB_EXCEPTIONS
 TEST_CASE("what a function throws becomes an error that says so", "[transaction]") {
@@ -25,4 +25,4 @@ TEST_CASE("a function that throws nothing is no error", "[transaction]") {
     CHECK(called);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::thrown_test

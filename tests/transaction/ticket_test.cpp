@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::ticket_test {
 
 TEST_CASE("a wait that times out leaves the outcome open", "[transaction][ticket]") {
     World8 db = open_db();
@@ -364,4 +364,4 @@ TEST_CASE("a transaction that a closed database refused is dropped without a tra
     CHECK_FALSE(db.read().is_alive(entity));
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::ticket_test

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::transaction_test {
 namespace {
 
 /// Entity with a position and an account, in a database that is stepped by hand.
@@ -435,4 +435,4 @@ TEST_CASE("the last generation of an index is never followed by another", "[tran
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::transaction_test

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::typed_test {
 namespace {
 
 struct Stranger {
@@ -145,4 +145,4 @@ TEST_CASE("many entities are created alike, then written, removed and destroyed 
     CHECK(db.read().entity_count() == 803);
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::typed_test

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::writer_test {
 
 TEST_CASE("after thousands of transactions, a third of them failing, the state is the plain model's", "[transaction][writer]") {
     // Mixed batches; the state is compared after each, with a view of an older version held in between.
@@ -152,4 +152,4 @@ TEST_CASE("at the memory limit writes are refused and reads go on; once a view l
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::writer_test

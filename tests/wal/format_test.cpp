@@ -5,6 +5,8 @@
 #include <array>
 #include <vector>
 
+namespace format_test {
+
 using namespace ecsdb;
 using namespace ecsdb::wal;
 
@@ -117,3 +119,5 @@ TEST_CASE("only a segment's own name is taken for one", "[wal]") {
         CHECK(parse_segment_file_name(segment_file_name(number)) == number);
     }
 }
+
+} // namespace format_test

@@ -2,6 +2,8 @@
 
 #include "wal/log_fixture.hpp"
 
+namespace frame_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -180,3 +182,5 @@ TEST_CASE("the largest frame is a whole number of alignments below the limit", "
     STATIC_REQUIRE(frame_size(0) == frame_header_size);
     STATIC_REQUIRE(max_record_size + varint_size(max_record_size) <= max_payload_size);
 }
+
+} // namespace frame_test

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <limits>
 
+namespace kept_frames_test {
+
 using namespace ecsdb;
 using ecsdb::wal::KeptFrames;
 
@@ -116,3 +118,5 @@ TEST_CASE("keeping as much as usual takes no memory, and what a burst took goes 
     CHECK(meter.calls == calls);
     CHECK(meter.held < 5 * KeptFrames::block_bytes);
 }
+
+} // namespace kept_frames_test

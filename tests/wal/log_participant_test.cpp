@@ -5,6 +5,8 @@
 
 #include <atomic>
 
+namespace log_participant_test {
+
 using namespace recovery_test;
 using ecsdb::Durability;
 using ecsdb::ErrorCode;
@@ -202,3 +204,5 @@ TEST_CASE("commits of several threads reach the log in the order of their versio
         CHECK(world.read().hash() == hash);
     }
 }
+
+} // namespace log_participant_test

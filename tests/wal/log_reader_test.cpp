@@ -3,6 +3,8 @@
 #include "ecsdb/io/fault_file_system.hpp"
 #include "wal/log_fixture.hpp"
 
+namespace log_reader_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -673,3 +675,5 @@ TEST_CASE("no mutation of a log yields a wrong transaction", "[wal][fuzz]") {
     }
     CHECK(refused > 1000);
 }
+
+} // namespace log_reader_test

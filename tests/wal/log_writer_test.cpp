@@ -5,6 +5,8 @@
 #include "support/files.hpp"
 #include "wal/log_fixture.hpp"
 
+namespace log_writer_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -365,3 +367,5 @@ TEST_CASE("a crash after any change, keeping any part of what was not synced, lo
     CHECK(torn > 50);
     CHECK(holes > 10);
 }
+
+} // namespace log_writer_test

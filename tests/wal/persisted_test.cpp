@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+namespace persisted_test {
+
 namespace {
 
 using namespace recovery_test;
@@ -145,3 +147,5 @@ TEST_CASE("where every table is logged, deltas pass as they are; a refused copy 
     ecsdb::wal::PersistedPart same{*mixed, memory};
     CHECK(same.of(delta).data() == delta.data()); // nothing had to be left out
 }
+
+} // namespace persisted_test

@@ -2,6 +2,8 @@
 
 #include "wal/log_fixture.hpp"
 
+namespace segment_chain_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -119,3 +121,5 @@ TEST_CASE("remains of a history that was given up are left out", "[wal]") {
     CHECK(chain.max_epoch == 2);
     CHECK(chain.next_segment == 7);
 }
+
+} // namespace segment_chain_test

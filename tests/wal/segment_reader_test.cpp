@@ -3,6 +3,8 @@
 #include "ecsdb/io/fault_file_system.hpp"
 #include "wal/log_fixture.hpp"
 
+namespace segment_reader_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -183,3 +185,5 @@ TEST_CASE("bytes made to look like frames do not hold the search up for ever", "
     REQUIRE(rest);
     CHECK(rest->undecided);
 }
+
+} // namespace segment_reader_test

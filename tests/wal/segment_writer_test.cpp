@@ -3,6 +3,8 @@
 #include "ecsdb/io/fault_file_system.hpp"
 #include "wal/log_fixture.hpp"
 
+namespace segment_writer_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -148,3 +150,5 @@ TEST_CASE("zeros are written ahead of the frames, up to the segment's end", "[wa
     CHECK(files.trace().size() < 70);
     CHECK(writer->remaining() == (std::uint64_t{64} << 10U) - segment_header_size - 61000);
 }
+
+} // namespace segment_writer_test

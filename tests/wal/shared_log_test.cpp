@@ -3,6 +3,8 @@
 #include "ecsdb/io/fault_file_system.hpp"
 #include "wal/log_fixture.hpp"
 
+namespace shared_log_test {
+
 using namespace ecsdb;
 using namespace ecsdb::test;
 using namespace ecsdb::wal;
@@ -151,3 +153,5 @@ TEST_CASE("a log that was closed says so, and is not resumed", "[wal]") {
     REQUIRE(scene.log.resume());
     CHECK_FALSE(scene.log.accepts());
 }
+
+} // namespace shared_log_test

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace ecsdb::test {
+namespace ecsdb::test::writes_test {
 namespace {
 
 /// A program that knows its tables by name only.
@@ -166,4 +166,4 @@ TEST_CASE("columns by table id are computed row by row", "[writes]") {
     }
 }
 
-} // namespace ecsdb::test
+} // namespace ecsdb::test::writes_test

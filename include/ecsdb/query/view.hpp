@@ -168,6 +168,7 @@ public:
                 root().entities.prefetch_record(entities[i + ahead].index());
             }
             rows[i] = get<T>(entities[i]);
+            __builtin_prefetch(rows[i]);
         }
     }
 

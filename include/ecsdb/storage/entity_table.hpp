@@ -38,7 +38,7 @@ public:
         const EntityRecord* const record = find(entity.index());
         // Generation and shard lie side by side in an id: one comparison tells both.
         const auto above_index = static_cast<std::uint32_t>(entity.to_bits() >> Entity::index_bits);
-        const bool lives = record != nullptr && record->generation + (shard << Entity::generation_bits) == above_index &&
+        const bool lives = record != nullptr && record->generation == above_index - (shard << Entity::generation_bits) &&
                            record->archetype != no_archetype;
         return lives ? record : nullptr;
     }
