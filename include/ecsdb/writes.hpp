@@ -4,6 +4,7 @@
 
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/transaction/function.hpp"
+#include "ecsdb/transaction/ticket_of.hpp"
 #include "ecsdb/transaction/typed.hpp"
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -57,7 +59,7 @@ struct WriteSequence {
 
     /// Runs `fn(storage::WriteBuffer&)` as a function transaction and waits for it.
     template <typename Fn>
-    auto run_function(Fn& fn, std::uint64_t deadline_ns) const noexcept -> typename transaction::FunctionTask<Fn>::Outcome {
+    transaction::OutcomeOf<Fn> run_function(Fn& fn, std::uint64_t deadline_ns) const noexcept {
         transaction::Pipeline& pipeline = engine->pipeline();
         if (producer == nullptr) {
             return pipeline.no_producer();
@@ -65,7 +67,7 @@ struct WriteSequence {
         if (pipeline.writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
         }
-        transaction::FunctionTask<Fn> task{fn, pipeline.clock(), deadline_ns};
+        transaction::FunctionTask<Fn> task{fn, {&pipeline.clock(), deadline_ns}};
         Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
         if (!sequence) {
             return std::move(sequence).error();
@@ -74,6 +76,23 @@ struct WriteSequence {
             return std::move(waited).error();
         }
         return task.take_outcome();
+    }
+
+    /// Queues `fn(storage::WriteBuffer&)`, which moves into the queue; `slot` takes what it returns, if somebody asks.
+    template <typename Fn>
+    [[nodiscard]] Ticket submit_function(Fn&& fn, std::uint64_t deadline_ns, transaction::OutcomeSlot<transaction::OutcomeOf<Fn>> slot,
+                                         std::uint8_t flags) const noexcept {
+        static_assert(!std::is_reference_v<Fn> && std::is_nothrow_move_constructible_v<Fn>,
+                      "a queued function is moved, and must not throw then");
+        if (producer == nullptr) {
+            return Ticket{pipeline(), pipeline().no_producer()};
+        }
+        Result<std::uint64_t> sequence = pipeline().submit_own_task(
+            *producer, transaction::QueuedFunction<Fn>{std::move(fn), {&pipeline().clock(), deadline_ns}, std::move(slot)}, flags);
+        if (!sequence) {
+            return Ticket{pipeline(), std::move(sequence).error()};
+        }
+        return Ticket{pipeline(), *producer, *sequence};
     }
 
     /// Runs a column update of tables kept in archetypes and waits until it is visible.
@@ -394,15 +413,41 @@ public:
 
     /// Runs `fn(WriteState&)` on the writer as one transaction and returns what it returned (as a `Result`). An error it returns, or an
     /// exception it throws, rolls everything back. `fn` must not wait for anything. `deadline_ns`: a monotonic time by which it must have
-    /// ended.
+    /// ended, which `WriteState::expired` tells of; past it nothing is applied, and the error is `Timeout`.
     template <typename Fn>
     auto execute(Fn&& fn, std::uint64_t deadline_ns = 0) noexcept {
         const WriteSequence to = sequence();
         auto on_writer = [&](storage::WriteBuffer& buffer) {
-            WriteState state{to.pipeline(), buffer, tables_};
+            WriteState state{to.pipeline(), buffer, tables_, deadline_ns};
             return fn(state);
         };
         return to.run_function(on_writer, deadline_ns);
+    }
+
+    /// The same without waiting: `fn` moves into the queue and runs in its turn. Returns a `Ticket`, or a `TicketOf<T>` where `fn` returns
+    /// a `T` or a `Result<T>`. `fn` must not refer to anything that may be gone by then, nor throw when moved; it ends, and what it has
+    /// captured, before the outcome is told. Cost: as a command's; one allocation where there is a `T` to bring back, or for an `fn` of
+    /// more than about 4000 bytes.
+    template <typename Fn>
+    auto submit(Fn fn, std::uint64_t deadline_ns = 0) noexcept {
+        const WriteSequence to = sequence();
+        auto on_writer = queued(to, std::move(fn), deadline_ns);
+        using Outcome = transaction::OutcomeOf<decltype(on_writer)>;
+        constexpr std::uint8_t flags = transaction::CommandHeader::wants_error;
+        if constexpr (std::is_void_v<typename Outcome::value_type>) {
+            return to.submit_function(std::move(on_writer), deadline_ns, nullptr, flags);
+        } else {
+            auto slot = std::make_shared<std::optional<Outcome>>();
+            Ticket ticket = to.submit_function(std::move(on_writer), deadline_ns, slot, flags);
+            return TicketOf<typename Outcome::value_type>{std::move(ticket), std::move(slot)};
+        }
+    }
+    /// Queues `fn(WriteState&)` and forgets it: if it fails, only the counters tell. The result says whether it was queued.
+    template <typename Fn>
+    Result<void> post(Fn fn, std::uint64_t deadline_ns = 0) noexcept {
+        const WriteSequence to = sequence();
+        Ticket ticket = to.submit_function(queued(to, std::move(fn), deadline_ns), deadline_ns, nullptr, 0);
+        return ticket.is_submitted() ? Result<void>{} : ticket.wait();
     }
 
 protected:
@@ -417,6 +462,15 @@ protected:
 
 private:
     [[nodiscard]] WriteSequence sequence() noexcept { return static_cast<Self&>(*this).sequence(); }
+
+    /// `fn(WriteState&)` as the writer will call it, by itself.
+    template <typename Fn>
+    [[nodiscard]] auto queued(const WriteSequence& to, Fn&& fn, std::uint64_t deadline_ns) const noexcept {
+        return [fn = std::move(fn), pipeline = &to.pipeline(), tables = tables_, deadline_ns](storage::WriteBuffer& buffer) mutable {
+            WriteState state{*pipeline, buffer, tables, deadline_ns};
+            return fn(state);
+        };
+    }
 
     template <typename... As, typename Fn>
     Result<void> update_all(Fn& fn) noexcept {

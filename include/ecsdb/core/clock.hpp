@@ -30,6 +30,14 @@ protected:
     ~Clock() = default;
 };
 
+/// A time by which something must have ended.
+struct Deadline {
+    Clock* clock = nullptr;
+    std::uint64_t monotonic_ns = 0; ///< 0 for none.
+
+    [[nodiscard]] bool has_passed() const noexcept { return monotonic_ns != 0 && clock->monotonic_ns() > monotonic_ns; }
+};
+
 /// The machine's clocks. Stateless; about 20 ns a call.
 class SystemClock final : public Clock {
 public:

@@ -19,6 +19,7 @@ enum class Outcome : std::uint8_t {
     NotFound,      ///< The entity is dead, or the row to update absent.
     AlreadyExists, ///< The row to insert is there, or the id to create is (or was) alive.
     WrongShard,    ///< The id was made by another database.
+    Changed,       ///< The row is not what the transaction was built on.
     OutOfMemory,
 };
 

@@ -27,7 +27,8 @@ struct OperationFailure {
 [[nodiscard]] inline Error describe_failure(const Schema& schema, OperationKind kind, Entity entity, TableId table,
                                             storage::Outcome outcome) {
     using storage::Outcome;
-    constexpr std::string_view verbs[] = {"create", "destroy", "insert", "update", "set", "remove", "update a field of"};
+    constexpr std::string_view verbs[] = {"create", "destroy",           "insert", "update",   "set",
+                                          "remove", "update a field of", "expect", "expect no"};
     const bool whole_entity = kind == OperationKind::Create || kind == OperationKind::Destroy;
     std::string what{verbs[static_cast<std::size_t>(kind)]};
     if (!whole_entity) {
@@ -41,6 +42,8 @@ struct OperationFailure {
         return Error{ErrorCode::AlreadyExists, what + (whole_entity ? ": the id is or was in use" : ": the row is already there")};
     case Outcome::WrongShard:
         return Error{ErrorCode::WrongShard, what + ": the id was made by the database of shard " + std::to_string(entity.shard())};
+    case Outcome::Changed:
+        return Error{ErrorCode::Conflict, what + ": it has been changed since it was read"};
     case Outcome::OutOfMemory:
         return Error{ErrorCode::OutOfMemory, what + ": no memory for the pages it touches"};
     case Outcome::Done:
@@ -92,6 +95,21 @@ inline storage::Outcome create_with_components(storage::WriteBuffer& state, Oper
     return outcome;
 }
 
+/// Whether the entity's row is, or is not, what an optimistic transaction has read (R25).
+inline storage::Outcome check_expected(const storage::WriteBuffer& state, const Operation& operation) noexcept {
+    if (operation.entity.shard() != state.root().shard) {
+        return storage::Outcome::WrongShard;
+    }
+    if (state.root().find_living(operation.entity) == nullptr) {
+        return storage::Outcome::Changed;
+    }
+    const std::byte* const row = state.find_row(operation.entity, operation.table);
+    const bool as_expected = operation.kind == OperationKind::ExpectNoRow
+                                 ? row == nullptr
+                                 : row != nullptr && std::memcmp(row, operation.payload(), operation.bytes) == 0;
+    return as_expected ? storage::Outcome::Done : storage::Outcome::Changed;
+}
+
 } // namespace detail
 
 /// Runs one operation; a `Create` takes the inserts that follow it along. Leaves `operations` at the last operation done.
@@ -116,6 +134,9 @@ inline storage::Outcome create_with_components(storage::WriteBuffer& state, Oper
         return state.update_part(operation.entity, operation.table, offset, operation.bytes - static_cast<std::uint32_t>(sizeof(offset)),
                                  operation.payload() + sizeof(offset));
     }
+    case OperationKind::Expect:
+    case OperationKind::ExpectNoRow:
+        return detail::check_expected(state, operation);
     }
     return storage::Outcome::NotFound;
 }

@@ -44,14 +44,14 @@ protected:
 };
 
 /// Resumes on the notifier thread.
-class NotifierAwaiter final : public TicketAwaiter {
+class NotifierAwaiter : public TicketAwaiter {
 public:
     using TicketAwaiter::TicketAwaiter;
 };
 
 /// Resumes wherever the executor runs what it is given.
 template <typename Executor>
-class ExecutorAwaiter final : public TicketAwaiter {
+class ExecutorAwaiter : public TicketAwaiter {
 public:
     ExecutorAwaiter(Executor executor, Ticket&& ticket) noexcept : TicketAwaiter{std::move(ticket)}, executor_{std::move(executor)} {}
 

@@ -42,7 +42,9 @@ enum class OperationKind : std::uint8_t {
     Update,
     Set,
     Remove,
-    UpdatePart, ///< Payload: offset (u32), then the bytes.
+    UpdatePart,  ///< Payload: offset (u32), then the bytes.
+    Expect,      ///< Changes nothing: the row must still be the payload.
+    ExpectNoRow, ///< Changes nothing: the entity must live, and have no such row.
 };
 
 /// Precedes each operation's payload; payloads are padded to 8 bytes.

@@ -49,6 +49,37 @@ public:
         overwrite(entity, table, offset, bytes.data(), bytes.size());
     }
 
+    // Optimistic checks: the transaction commits only if rows are still what it was built on, else it fails with `Conflict` and changes
+    // nothing. Rows are compared by their bytes, wherever they lie by then and whoever wrote them, column updates included: a row that
+    // was changed and changed back is unchanged. Checked in the order of the edits: expect first, then change. Cost: that of reading the
+    // row.
+
+    /// The entity lives, and its row still is `row`.
+    void expect_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
+        put(transaction::OperationKind::Expect, {&entity, 1}, table, row);
+    }
+    /// The entity lives, and still has no such row.
+    void expect_no_row(Entity entity, TableId table) noexcept { put(transaction::OperationKind::ExpectNoRow, {&entity, 1}, table, {}); }
+    /// The row is, or is absent, as `view` sees it. `NotFound` where the entity does not live there.
+    template <typename AnyView>
+    void expect_unchanged(const AnyView& view, Entity entity, TableId table) noexcept {
+        if (!view.is_alive(entity)) {
+            fail(Error{ErrorCode::NotFound, "entity " + std::to_string(entity.index()) + " (generation " +
+                                                std::to_string(entity.generation()) + ") is not alive in the view it was read from"});
+        } else if (const std::byte* const row = view.find_row(entity, table); row == nullptr) {
+            expect_no_row(entity, table);
+        } else {
+            expect_row(entity, table, {row, table < schema_->tables().size() ? schema_->table(table).size : 0});
+        }
+    }
+    /// All the entity's rows are as `view` sees them, those absent included. Cost: O(tables).
+    template <typename AnyView>
+    void expect_unchanged(const AnyView& view, Entity entity) noexcept {
+        for (TableId table = 0; table < schema_->tables().size(); ++table) {
+            expect_unchanged(view, entity, table);
+        }
+    }
+
     // The same by name: rows built with `Row`, fields found with `find_field`.
     void insert(Entity entity, const Row& row) noexcept { insert_row(entity, row.table(), row.bytes()); }
     void set(Entity entity, const Row& row) noexcept { set_row(entity, row.table(), row.bytes()); }
@@ -143,11 +174,12 @@ protected:
 
 private:
     void put(transaction::OperationKind kind, std::span<const Entity> entities, TableId table, std::span<const std::byte> rows) noexcept {
-        if (table >= schema_->tables().size() || rows.size() != entities.size() * schema_->table(table).size) {
+        const bool without_row = kind == transaction::OperationKind::ExpectNoRow;
+        if (table >= schema_->tables().size() || (!without_row && rows.size() != entities.size() * schema_->table(table).size)) {
             fail(no_such_row(table, rows.size()));
             return;
         }
-        append_all(kind, entities, table, rows.data(), schema_->table(table).size);
+        append_all(kind, entities, table, rows.data(), without_row ? 0 : schema_->table(table).size);
     }
     void append_all(transaction::OperationKind kind, std::span<const Entity> entities, TableId table, const std::byte* rows,
                     std::uint32_t bytes) noexcept {

@@ -6,6 +6,7 @@
 #include "ecsdb/transaction/task.hpp"
 #include "ecsdb/transaction/thrown.hpp"
 
+#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -22,49 +23,83 @@ struct ResultOf<Result<T>> {
     using type = Result<T>;
 };
 
+/// What a function `fn(storage::WriteBuffer&)` ends with.
+template <typename Fn>
+using OutcomeOf = typename ResultOf<std::invoke_result_t<Fn&, storage::WriteBuffer&>>::type;
+
+/// Calls `fn(state)` and keeps what it returned in `outcome`; an error where it must be rolled back.
+template <typename Fn>
+[[nodiscard]] Result<void> run_function(Fn& fn, storage::WriteBuffer& state, const Deadline& deadline,
+                                        std::optional<OutcomeOf<Fn>>& outcome) noexcept {
+    if (deadline.has_passed()) {
+        return Error{ErrorCode::Timeout, "the function transaction's deadline passed before it was begun; nothing was applied"};
+    }
+    const auto call = [&] {
+        if constexpr (std::is_void_v<std::invoke_result_t<Fn&, storage::WriteBuffer&>>) {
+            fn(state);
+            outcome.emplace();
+        } else {
+            outcome.emplace(fn(state));
+        }
+    };
+    if (std::optional<Error> thrown = thrown_by("the function transaction", call)) {
+        return *std::move(thrown);
+    }
+    if (!*outcome) {
+        return outcome->error().clone();
+    }
+    if (state.is_broken()) {
+        return Error{ErrorCode::OutOfMemory, "the function transaction went on after an operation had run out of memory"};
+    }
+    if (deadline.has_passed()) {
+        return Error{ErrorCode::Timeout, "the function transaction ended after its deadline and was rolled back"};
+    }
+    return {};
+}
+
 /// Runs `fn(storage::WriteBuffer&)` on the writer (design D13.3). An error it returns, or an exception it throws, rolls everything back.
 /// Lives on the stack of whoever waits for it.
 template <typename Fn>
 class FunctionTask final : public Task {
 public:
-    using Outcome = typename ResultOf<std::invoke_result_t<Fn&, storage::WriteBuffer&>>::type;
+    FunctionTask(Fn& fn, const Deadline& deadline) noexcept : fn_{&fn}, deadline_{deadline} {}
 
-    /// `deadline_ns` is a `Clock::monotonic_ns` time by which the function must have ended, 0 for none.
-    FunctionTask(Fn& fn, Clock& clock, std::uint64_t deadline_ns) noexcept : fn_{&fn}, clock_{&clock}, deadline_ns_{deadline_ns} {}
-
-    [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
-        if (std::optional<Error> thrown = thrown_by("the function transaction", [&] { call(state); })) {
-            return *std::move(thrown);
-        }
-        if (!*outcome_) {
-            return outcome_->error().clone();
-        }
-        if (state.is_broken()) {
-            return Error{ErrorCode::OutOfMemory, "the function transaction went on after an operation had run out of memory"};
-        }
-        if (deadline_ns_ != 0 && clock_->monotonic_ns() > deadline_ns_) {
-            return Error{ErrorCode::Timeout, "the function transaction ended after its deadline and was rolled back"};
-        }
-        return {};
-    }
+    [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override { return run_function(*fn_, state, deadline_, outcome_); }
 
     /// What the function returned; once the transaction has succeeded.
-    [[nodiscard]] Outcome take_outcome() noexcept { return std::move(*outcome_); }
+    [[nodiscard]] OutcomeOf<Fn> take_outcome() noexcept { return std::move(*outcome_); }
 
 private:
-    void call(storage::WriteBuffer& state) {
-        if constexpr (std::is_void_v<std::invoke_result_t<Fn&, storage::WriteBuffer&>>) {
-            (*fn_)(state);
-            outcome_.emplace();
-        } else {
-            outcome_.emplace((*fn_)(state));
+    Fn* fn_;
+    Deadline deadline_;
+    std::optional<OutcomeOf<Fn>> outcome_;
+};
+
+/// Where what a queued function returned waits for whoever holds its ticket.
+template <typename Outcome>
+using OutcomeSlot = std::shared_ptr<std::optional<Outcome>>;
+
+/// The same for a function that nobody stands by for: it lives in the queue, with `fn`, until it has run. `slot` takes its outcome; null
+/// when nobody asks.
+template <typename Fn>
+class QueuedFunction : public Task {
+public:
+    QueuedFunction(Fn&& fn, const Deadline& deadline, OutcomeSlot<OutcomeOf<Fn>> slot) noexcept
+        : fn_{std::move(fn)}, deadline_{deadline}, slot_{std::move(slot)} {}
+
+    [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
+        std::optional<OutcomeOf<Fn>> outcome;
+        Result<void> result = run_function(fn_, state, deadline_, outcome);
+        if (result && slot_ != nullptr) {
+            *slot_ = std::move(outcome);
         }
+        return result;
     }
 
-    Fn* fn_;
-    Clock* clock_;
-    std::uint64_t deadline_ns_;
-    std::optional<Outcome> outcome_;
+private:
+    Fn fn_;
+    Deadline deadline_;
+    OutcomeSlot<OutcomeOf<Fn>> slot_;
 };
 
 } // namespace ecsdb::transaction

@@ -161,15 +161,38 @@ public:
 
     /// Queues a task, waiting for room if need be. On failure the task was not taken.
     [[nodiscard]] Result<std::uint64_t> submit_task(ProducerState& producer, Task& task, std::uint8_t flags) noexcept {
-        auto header = start(producer, sizeof(Task*), options_.submit_timeout_ns);
+        auto header = begin(producer, sizeof(Task*), options_.submit_timeout_ns);
         if (!header) {
             return std::move(header).error();
         }
-        Task* const pointer = &task;
-        std::memcpy(*header + 1, &pointer, sizeof(pointer));
-        (*header)->form = Form::Task;
-        (*header)->flags = flags;
-        return enqueue(producer, *header);
+        return enqueue_task(producer, *header, task, flags);
+    }
+
+    /// The same for a task that nobody keeps: it moves into the queue and ends there once it has run. Takes memory only where it is larger
+    /// than `ProducerState::largest_in_ring`.
+    template <typename TaskType>
+    [[nodiscard]] Result<std::uint64_t> submit_own_task(ProducerState& producer, TaskType&& task, std::uint8_t flags) noexcept {
+        using Own = OwnTask<std::decay_t<TaskType>>;
+        constexpr bool in_ring = sizeof(Task*) + sizeof(Own) <= ProducerState::largest_in_ring && alignof(Own) <= alignof(Task*);
+        auto header = begin(producer, sizeof(Task*) + (in_ring ? sizeof(Own) : 0), options_.submit_timeout_ns);
+        if (!header) {
+            return std::move(header).error();
+        }
+        Allocator* const allocator = in_ring ? nullptr : &store_->allocator();
+        void* place = reinterpret_cast<std::byte*>(*header + 1) + sizeof(Task*);
+        if constexpr (!in_ring) {
+            place = allocator->allocate(sizeof(Own), alignof(Own));
+            if (place == nullptr) {
+                producer.cancel_command(*header);
+                return Error{ErrorCode::OutOfMemory, "no memory to queue the function transaction"};
+            }
+        }
+        Own* const own = ::new (place) Own{std::forward<TaskType>(task), allocator};
+        auto sequence = enqueue_task(producer, *header, *own, flags);
+        if (!sequence) {
+            own->finished();
+        }
+        return sequence;
     }
 
     /// Queues the operations in `buffer` and takes the buffer. `deadline_ns` is a monotonic time, 0 for none; `wait_ns` bounds the wait for
@@ -179,7 +202,7 @@ public:
         const std::size_t prefix = deadline_ns == 0 ? 0 : sizeof(deadline_ns);
         const bool in_ring = buffer->bytes().size() + prefix <= ProducerState::largest_in_ring;
         const std::size_t body = in_ring ? buffer->bytes().size() : sizeof(buffer);
-        auto header = start(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
+        auto header = begin(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
         if (!header) {
             return std::move(header).error();
         }
@@ -229,7 +252,7 @@ public:
         }
         CommandHeader* header = producer.start_command(static_cast<std::uint32_t>(body));
         if (header == nullptr) [[unlikely]] {
-            auto waited = start(producer, static_cast<std::uint32_t>(body), wait_ns);
+            auto waited = wait_for_room(producer, static_cast<std::uint32_t>(body), wait_ns);
             if (!waited) {
                 return std::move(waited).error();
             }
@@ -373,8 +396,25 @@ private:
         return sequence;
     }
 
-    /// Waits for room in the ring and the queue.
-    ECSDB_NOINLINE Result<CommandHeader*> start(ProducerState& producer, std::uint32_t bytes, std::uint64_t wait_ns) noexcept {
+    [[nodiscard]] Result<std::uint64_t> enqueue_task(ProducerState& producer, CommandHeader* header, Task& task,
+                                                     std::uint8_t flags) noexcept {
+        Task* const pointer = &task;
+        std::memcpy(header + 1, &pointer, sizeof(pointer));
+        header->form = Form::Task;
+        header->flags = flags;
+        return enqueue(producer, header);
+    }
+
+    /// A command of `bytes`, once the ring and the queue have room for it.
+    [[nodiscard]] Result<CommandHeader*> begin(ProducerState& producer, std::size_t bytes, std::uint64_t wait_ns) noexcept {
+        if (!refuses()) [[likely]] {
+            if (CommandHeader* const header = producer.start_command(static_cast<std::uint32_t>(bytes)); header != nullptr) [[likely]] {
+                return header;
+            }
+        }
+        return wait_for_room(producer, static_cast<std::uint32_t>(bytes), wait_ns);
+    }
+    ECSDB_NOINLINE Result<CommandHeader*> wait_for_room(ProducerState& producer, std::uint32_t bytes, std::uint64_t wait_ns) noexcept {
         const std::uint64_t begun = clock_->monotonic_ns();
         for (;;) {
             if (refuses()) {

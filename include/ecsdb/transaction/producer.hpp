@@ -109,12 +109,14 @@ public:
     std::uint64_t submit(CommandHeader* header, bool& queued) noexcept {
         queued = queue_->items().enqueue(token_, header);
         if (!queued) {
-            head_ -= sizeof(CommandHeader) + header->bytes;
+            cancel_command(header);
             return submitted_;
         }
         queue_->poke();
         return ++submitted_;
     }
+    /// Takes back the started command.
+    void cancel_command(const CommandHeader* header) noexcept { head_ -= sizeof(CommandHeader) + header->bytes; }
 
     /// A reserved id, or null when the ids of this block are used up and no more may be had right now.
     [[nodiscard]] Entity reserve() noexcept {

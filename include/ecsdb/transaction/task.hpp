@@ -2,10 +2,13 @@
 /// Work for the writer that is more than a list of operations: functions, column updates, applied deltas, chores of the engine.
 #pragma once
 
+#include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/delta/encoder.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
+
+#include <utility>
 
 namespace ecsdb::transaction {
 
@@ -34,6 +37,25 @@ public:
 
     /// The transaction is published, or has failed; runs on the writer, the last call it makes. May destroy the task.
     virtual void finished() noexcept {}
+};
+
+/// A task of its own: made where the queue keeps it, it ends itself once it has run.
+template <typename Base>
+class OwnTask final : public Base {
+public:
+    /// `allocator` is where its memory goes afterwards; null when it lies in the queue itself.
+    OwnTask(Base&& task, Allocator* allocator) noexcept : Base{std::move(task)}, allocator_{allocator} {}
+
+    void finished() noexcept override {
+        Allocator* const allocator = allocator_;
+        this->~OwnTask();
+        if (allocator != nullptr) {
+            allocator->deallocate(this, sizeof(OwnTask), alignof(OwnTask));
+        }
+    }
+
+private:
+    Allocator* allocator_;
 };
 
 } // namespace ecsdb::transaction

@@ -119,7 +119,12 @@ private:
 /// The state inside a function transaction (design D13.3): reads see what the function has written so far. Only within the function.
 class WriteState {
 public:
-    WriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state) noexcept : pipeline_{&pipeline}, state_{&state} {}
+    WriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state, std::uint64_t deadline_ns = 0) noexcept
+        : pipeline_{&pipeline}, state_{&state}, deadline_{&pipeline.clock(), deadline_ns} {}
+
+    /// Whether the deadline has passed: whatever the function does now will be rolled back, and it may as well return. Cost: reading the
+    /// clock.
+    [[nodiscard]] bool expired() const noexcept { return deadline_.has_passed(); }
 
     /// A new entity, alive at once in here.
     [[nodiscard]] Result<Entity> create() noexcept {
@@ -173,6 +178,7 @@ private:
 
     transaction::Pipeline* pipeline_;
     storage::WriteBuffer* state_;
+    Deadline deadline_;
 };
 
 } // namespace ecsdb

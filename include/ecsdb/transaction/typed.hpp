@@ -27,6 +27,7 @@ public:
     template <typename... Args>
     explicit TypedEdits(const TableIds& tables, Args&&... args) noexcept : Untyped{std::forward<Args>(args)...}, tables_{tables} {}
 
+    using Untyped::expect_unchanged;
     using Untyped::insert;
     using Untyped::set;
     using Untyped::update;
@@ -69,6 +70,21 @@ public:
     }
     TypedEdits& destroy(Entity entity) noexcept {
         Untyped::destroy(entity);
+        return *this;
+    }
+
+    /// The entity's component still is `seen`: see `Edits::expect_row`.
+    template <OneOf<Ts...> T>
+    TypedEdits& expect(Entity entity, const T& seen) noexcept {
+        this->expect_row(entity, table_of<T>(), detail::row_bytes(seen));
+        return *this;
+    }
+    /// The named components of the entity are, or are absent, as `view` sees them: `tx.expect_unchanged<Gold, Bag>(view, player)`. Without
+    /// names: everything it has.
+    template <OneOf<Ts...> T, OneOf<Ts...>... More, typename AnyView>
+    TypedEdits& expect_unchanged(const AnyView& view, Entity entity) noexcept {
+        Untyped::expect_unchanged(view, entity, table_of<T>());
+        (Untyped::expect_unchanged(view, entity, table_of<More>()), ...);
         return *this;
     }
 
@@ -145,8 +161,9 @@ class TypedWriteState : public WriteState {
 public:
     using TableIds = std::array<TableId, sizeof...(Ts)>;
 
-    TypedWriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state, const TableIds& tables) noexcept
-        : WriteState{pipeline, state}, tables_{tables} {}
+    TypedWriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state, const TableIds& tables,
+                    std::uint64_t deadline_ns = 0) noexcept
+        : WriteState{pipeline, state, deadline_ns}, tables_{tables} {}
 
     /// A new entity with the given components.
     template <OneOf<Ts...>... As>
