@@ -31,6 +31,7 @@ public:
     [[nodiscard]] const Keys& keys() const noexcept { return keys_; }
 
     [[nodiscard]] bool wants_changes() const noexcept override { return true; }
+    [[nodiscard]] bool wants_delta() const noexcept override { return false; }
 
     [[nodiscard]] Result<void> prepare(storage::WriteBuffer& state) noexcept override {
         keys_.forget(); // the transaction before may have been stopped by somebody else
@@ -54,9 +55,14 @@ private:
     Result<void> check(storage::WriteBuffer& state) noexcept {
         added_.clear();
         const storage::Changes& changes = state.changes();
+        const auto is_written = [](const Change& change) { return change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed; };
+        constexpr std::size_t ahead = 16;
         for (std::size_t i = 0; i < changes.list().size(); ++i) {
+            if (i + ahead < changes.list().size() && is_written(changes.list()[i + ahead])) {
+                keys_.prefetch(state, changes.list()[i + ahead]);
+            }
             const Change& change = changes.list()[i];
-            const bool written = change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed;
+            const bool written = is_written(change);
             if ((written && !keys_.note(state, change)) || (change.kind == ChangeKind::Added && !note_child(change))) {
                 return no_memory();
             }

@@ -42,6 +42,18 @@ public:
     /// The first entry of an entity; go on with `Entry::next_of_source`.
     [[nodiscard]] Id first_of_source(std::uint32_t source) const noexcept { return source < sources_.size() ? sources_[source] : none; }
 
+    // Hints that a key, or an entity's keys, will be looked for.
+    void prefetch_key(std::uint64_t key) const noexcept {
+        if (!groups_.empty()) {
+            __builtin_prefetch(&groups_[key & (groups_.size() - 1)]);
+        }
+    }
+    void prefetch_source(std::uint32_t source) const noexcept {
+        if (source < sources_.size()) {
+            __builtin_prefetch(&sources_[source]);
+        }
+    }
+
     /// `none` when memory is refused; nothing has changed then.
     [[nodiscard]] Id add(std::uint64_t key, std::uint32_t source, std::uint32_t slot, std::uint32_t marks) noexcept {
         if (!make_room(source)) {

@@ -54,6 +54,16 @@ public:
         return complete;
     }
 
+    /// Hints that `change` will be noted.
+    void prefetch(const storage::WriteBuffer& state, const storage::Change& change) const noexcept {
+        const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
+        const std::byte* const row = slots.empty() ? nullptr : row_of(state.root(), change.index, change.table);
+        if (row != nullptr) {
+            index_.prefetch_source(change.index);
+            index_.prefetch_key(key_of(slots.front(), row));
+        }
+    }
+
     /// A row was added or changed by the transaction's own operations, all of which are done. False when memory is refused.
     [[nodiscard]] bool note(const storage::WriteBuffer& state, const storage::Change& change) noexcept {
         const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
@@ -141,6 +151,7 @@ public:
                     return false;
                 }
                 index_[id].marks |= stale_mark;
+                index_.prefetch_key(index_[id].key); // it is removed soon
             }
         }
         return true;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace ecsdb::storage {
 
@@ -123,7 +124,8 @@ protected:
 
     // Rows of archetypes
 
-    /// Adds a row for `index` to every column; component bytes are zero until filled.
+    /// Adds a row for `index` to every column. Component bytes are zero, or, if they are all filled at once, whatever lay there.
+    template <bool zeroed = true>
     bool append_row(Archetype& home, std::uint32_t index) noexcept {
         if (!note_rows(home)) {
             return false;
@@ -145,7 +147,9 @@ protected:
             if (place == nullptr || (note && !workspace_.undo().note(place, geometry.stride))) {
                 return false;
             }
-            std::memset(place, 0, geometry.stride);
+            if constexpr (zeroed) {
+                std::memset(place, 0, geometry.stride);
+            }
         }
         ++home.rows;
         return true;
@@ -216,7 +220,7 @@ protected:
         }
         Archetype* const to = archetype(to_shape->id(), *to_shape);
         Archetype* const from = archetype(from_shape.id(), from_shape);
-        if (to == nullptr || from == nullptr || !append_row(*to, index)) {
+        if (to == nullptr || from == nullptr || !append_row<false>(*to, index)) {
             return false;
         }
         const std::uint32_t new_row = to->rows - 1;
@@ -257,8 +261,48 @@ protected:
     // -------------------------------------------------------------------------------------------------------------------------
 
     bool add_sparse(TableId table, std::uint32_t index, const std::byte* row) noexcept {
+        if (!own_block(table, index)) {
+            return false;
+        }
+        // Nobody sees an absent row's bytes; those of a row that this transaction took away have been noted.
+        own_.block->present |= SparseBlock::bit(index);
+        ++own_.rows->rows;
+        if (own_.rows->stride != 0) {
+            std::memcpy(own_.block->row(index, own_.rows->stride), row, own_.rows->stride);
+        }
+        return true;
+    }
+
+    bool erase_sparse(TableId table, std::uint32_t index) noexcept {
+        if (!own_block(table, index)) {
+            return false;
+        }
+        const std::uint32_t stride = own_.rows->stride;
+        if (stride != 0 && !workspace_.undo().note(own_.block->row(index, stride), stride)) {
+            return false;
+        }
+        own_.block->present &= ~SparseBlock::bit(index);
+        --own_.rows->rows;
+        return own_.block->present != 0 || workspace_.replace(*std::exchange(own_, {}).place, nullptr);
+    }
+
+    /// The sparse block that the running transaction changed last: a node of this batch, its presence bits noted.
+    struct OwnBlock {
+        SparseTable* rows = nullptr;
+        Node** place = nullptr;
+        SparseBlock* block = nullptr;
+        std::uint32_t number = 0;
+    };
+
+    /// Makes `own_` the block of `index`, which it stays while one index after the other of that block is changed.
+    bool own_block(TableId table, std::uint32_t index) noexcept {
+        const std::uint32_t number = index >> SparseBlock::shift;
+        if (own_.block != nullptr && own_.rows->table == table && own_.number == number) [[likely]] {
+            return true;
+        }
+        own_ = {};
         SparseTable* const rows = sparse(table);
-        Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, index >> SparseBlock::shift);
+        Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, number);
         if (place == nullptr) {
             return false;
         }
@@ -278,35 +322,13 @@ protected:
         if (!workspace_.undo().note(&block->present, sizeof(block->present)) || !workspace_.undo().note(&rows->rows, sizeof(rows->rows))) {
             return false;
         }
-        // An absent row's bytes may still be what an earlier operation of this transaction would have to restore.
-        if (rows->stride != 0 && !workspace_.undo().note(block->row(index, rows->stride), rows->stride)) {
-            return false;
-        }
-        block->present |= SparseBlock::bit(index);
-        ++rows->rows;
-        if (rows->stride != 0) {
-            std::memcpy(block->row(index, rows->stride), row, rows->stride);
-        }
+        own_ = {rows, place, block, number};
         return true;
-    }
-
-    bool erase_sparse(TableId table, std::uint32_t index) noexcept {
-        SparseTable* const rows = sparse(table);
-        Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, index >> SparseBlock::shift);
-        if (place == nullptr || workspace_.own(*place) == nullptr) {
-            return false;
-        }
-        auto* const block = static_cast<SparseBlock*>(*place);
-        if (!workspace_.undo().note(&block->present, sizeof(block->present)) || !workspace_.undo().note(&rows->rows, sizeof(rows->rows))) {
-            return false;
-        }
-        block->present &= ~SparseBlock::bit(index);
-        --rows->rows;
-        return block->present != 0 || workspace_.replace(*place, nullptr);
     }
 
     Store* store_;
     Workspace workspace_;
+    OwnBlock own_; ///< Forgotten with every new transaction.
     Root* root_ = nullptr;
     ArchetypeShape* shrunk_ = nullptr;
     ArchetypeShape* counted_ = nullptr; ///< Whose row counts the running transaction has changed.

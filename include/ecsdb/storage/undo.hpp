@@ -28,7 +28,7 @@ public:
     }
 
     /// Notes the `bytes` at `place` before they are overwritten. False when memory is refused: then nothing may be overwritten.
-    [[nodiscard]] bool note(void* place, std::size_t bytes) noexcept {
+    [[nodiscard]] ECSDB_ALWAYS_INLINE bool note(void* place, std::size_t bytes) noexcept {
         const std::size_t padded = (bytes + 7U) & ~std::size_t{7};
         const std::size_t needed = padded + sizeof(Entry);
         if (capacity_ - size_ < needed && !grow(needed)) [[unlikely]] {

@@ -51,19 +51,14 @@ public:
     /// Makes the node at `place` one of this batch: itself, or a copy that takes its place while the original retires. Copies share their
     /// contents with the original, so a rolled-back transaction may leave them behind. Null when memory is refused; nothing changed then.
     template <typename T>
-    [[nodiscard]] T* own(T*& place) noexcept {
-        T* const node = place;
-        if (owns(node)) [[likely]] {
-            return node;
+    [[nodiscard]] ECSDB_ALWAYS_INLINE T* own(T*& place) noexcept {
+        if (!owns(place)) [[unlikely]] {
+            Node* const copy = copy_of(place);
+            if (copy == nullptr) {
+                return nullptr;
+            }
+            place = static_cast<T*>(copy);
         }
-        Node* const copy = allocate(node->bytes);
-        if (copy == nullptr) [[unlikely]] {
-            return nullptr;
-        }
-        std::memcpy(reinterpret_cast<std::byte*>(copy) + sizeof(Node), reinterpret_cast<const std::byte*>(node) + sizeof(Node),
-                    node->bytes - sizeof(Node));
-        reclaimer_->retire(node, stamp_);
-        place = static_cast<T*>(copy);
         return place;
     }
 
@@ -153,6 +148,17 @@ public:
 
 private:
     static constexpr std::size_t prefetched = 12;
+
+    /// A copy of `node`, which retires. Null when memory is refused.
+    ECSDB_NOINLINE Node* copy_of(Node* node) noexcept {
+        Node* const copy = allocate(node->bytes);
+        if (copy != nullptr) [[likely]] {
+            std::memcpy(reinterpret_cast<std::byte*>(copy) + sizeof(Node), reinterpret_cast<const std::byte*>(node) + sizeof(Node),
+                        node->bytes - sizeof(Node));
+            reclaimer_->retire(node, stamp_);
+        }
+        return copy;
+    }
 
     bool put_in_magazine(Node* node) noexcept {
         Magazine* last = last_magazine_;

@@ -94,6 +94,7 @@ public:
 
     void begin_transaction() noexcept {
         ++transaction_;
+        own_ = {};
         counted_ = nullptr;
         entity_count_before_ = root_->entity_count;
         destroyed_before_ = destroyed_.size();
@@ -280,15 +281,15 @@ public:
         }
         const std::uint32_t index = entity.index();
         const EntityRecord* const record = root_->find_living(entity);
-        const std::byte* const row = record == nullptr ? nullptr : root_->find_row(*record, index, table);
-        if (row == nullptr) {
+        const Table& description = store_->schema().table(table);
+        if (record == nullptr || !has_row(*record, index, description)) {
             return Outcome::Absent;
         }
-        if (!touch(index) || !changes_.removed(index, table, row, store_->schema().table(table).size)) {
+        if (!touch(index) ||
+            (changes_.recording() && !changes_.removed(index, table, root_->find_row(*record, index, table), description.size))) {
             return Outcome::OutOfMemory;
         }
-        const bool done =
-            store_->schema().table(table).storage == Storage::Sparse ? erase_sparse(table, index) : move_entity(index, table, nullptr);
+        const bool done = description.storage == Storage::Sparse ? erase_sparse(table, index) : move_entity(index, table, nullptr);
         return done ? Outcome::Done : Outcome::OutOfMemory;
     }
 
@@ -386,15 +387,44 @@ public:
         const Archetype& home = root_->archetype(record->archetype);
         const std::uint16_t column = home.shape->column_of(table);
         if (column == ArchetypeShape::no_column) {
+            if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
+                if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
+                    __builtin_prefetch(block, 1);
+                    __builtin_prefetch(block->row(entity.index(), rows->stride), 1);
+                }
+            }
             return;
         }
         const PageGeometry& geometry = home.shape->columns()[column].geometry;
-        if (geometry.stride == 0) {
+        if (geometry.stride != 0) {
+            prefetch_row(home.column(column), geometry, record->row);
+        }
+    }
+
+    /// What an entity's move to another archetype will need, `ahead` moves from now: its rows, and the one that will fill their place.
+    void prefetch_move(Entity entity, std::uint32_t ahead) const noexcept {
+        const EntityRecord* const record = root_->find_living(entity);
+        if (record == nullptr) {
             return;
         }
-        const Node* const page = home.column(column).at(geometry.page_of(record->row));
+        const Archetype& home = root_->archetype(record->archetype);
+        prefetch_row(home.indices, Archetype::index_geometry, record->row);
+        const auto columns = home.shape->columns();
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            if (columns[i].geometry.stride != 0) {
+                prefetch_row(home.column(i), columns[i].geometry, record->row);
+            }
+        }
+        if (home.rows > ahead) {
+            root_->entities.prefetch_record(home.index_at(home.rows - 1 - ahead));
+        }
+    }
+
+private:
+    void prefetch_row(const NodeTree& column, const PageGeometry& geometry, std::uint32_t row) const noexcept {
+        const Node* const page = column.at(geometry.page_of(row));
         if (workspace_.owns(page)) {
-            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(record->row)) * geometry.stride);
+            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
             return;
         }
         // It will be copied: the first lines start the hardware's own prefetching of the rest.
@@ -404,7 +434,6 @@ public:
         }
     }
 
-private:
     /// A change to an entity's count that may have to be taken back.
     struct Count {
         std::uint32_t index;
@@ -457,7 +486,7 @@ private:
             if constexpr (!MayInsert) {
                 return Outcome::NotFound;
             }
-        } else if (root_->find_row(*record, index, table) != nullptr) {
+        } else if (has_row(*record, index, description)) {
             return Outcome::AlreadyExists;
         }
         if (!touch(index) || !changes_.added(index, table)) {
@@ -465,6 +494,14 @@ private:
         }
         const bool done = description.storage == Storage::Sparse ? add_sparse(table, index, row) : move_entity(index, table, row);
         return done ? Outcome::Done : Outcome::OutOfMemory;
+    }
+
+    [[nodiscard]] bool has_row(const EntityRecord& record, std::uint32_t index, const Table& table) const noexcept {
+        if (table.storage == Storage::Table) {
+            return root_->archetype(record.archetype).shape->has(table.id);
+        }
+        const SparseTable* const rows = root_->sparse(table.id);
+        return rows != nullptr && rows->find(index) != nullptr;
     }
 
     /// The existing row, in a page of this batch. Null when there is none, or when memory is refused.

@@ -6,10 +6,13 @@
 #include "ecsdb/storage/write_buffer.hpp"
 #include "ecsdb/transaction/command.hpp"
 
+#include <array>
+#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -141,9 +144,49 @@ inline storage::Outcome check_expected(const storage::WriteBuffer& state, const 
     return storage::Outcome::NotFound;
 }
 
+namespace detail {
+
+/// Touches what the next few operations will need in three passes, so that their cache misses overlap. Returns where they end.
+inline OperationRange prefetch_operations(storage::WriteBuffer& state, const OperationRange& operations) noexcept {
+    constexpr std::uint32_t group = 16;
+    std::array<const Operation*, group> some; // NOLINT: filled below
+    std::uint32_t count = 0;
+    OperationRange ahead = operations;
+    Entity created;
+    for (std::uint32_t i = 0; i < group && !ahead.done(); ++i, ahead.advance()) {
+        const Operation& operation = ahead.current();
+        if (operation.kind == OperationKind::Create) {
+            created = operation.entity;
+        } else if (operation.entity != created) { // what is new lies where the last new one did
+            some[count++] = &operation;
+        }
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        state.prefetch_path(some[i]->entity);
+    }
+    for (std::uint32_t i = 0; i < count; ++i) {
+        state.prefetch_record(some[i]->entity);
+    }
+    const std::vector<Table>& tables = state.store().schema().tables();
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const OperationKind kind = some[i]->kind;
+        const bool moves = kind == OperationKind::Destroy || ((kind == OperationKind::Insert || kind == OperationKind::Remove) &&
+                                                              tables[some[i]->table].storage == Storage::Table);
+        moves ? state.prefetch_move(some[i]->entity, i) : state.prefetch_row(some[i]->entity, some[i]->table);
+    }
+    return ahead;
+}
+
+} // namespace detail
+
 /// Runs all operations up to the first that fails.
 [[nodiscard]] inline OperationFailure apply_operations(storage::WriteBuffer& state, std::span<const std::byte> bytes) noexcept {
+    constexpr std::size_t few = 256; // the first operation has been prefetched by the batch
+    OperationRange prefetched{bytes.last(bytes.size() > few ? bytes.size() : 0)};
     for (OperationRange operations{bytes}; !operations.done(); operations.advance()) {
+        if (operations.has_reached(prefetched) && !prefetched.done()) {
+            prefetched = detail::prefetch_operations(state, operations);
+        }
         const Operation& operation = operations.current();
         if (const storage::Outcome outcome = apply_operation(state, operations); failed(outcome)) [[unlikely]] {
             return {outcome, &operation};

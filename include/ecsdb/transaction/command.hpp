@@ -68,6 +68,8 @@ public:
     [[nodiscard]] bool done() const noexcept { return next_ == end_; }
     [[nodiscard]] const Operation& current() const noexcept { return *reinterpret_cast<const Operation*>(next_); }
     void advance() noexcept { next_ += current().whole_bytes(); }
+    /// Whether this stands where `other` does, or beyond. Both walk the same operations.
+    [[nodiscard]] bool has_reached(const OperationRange& other) const noexcept { return next_ >= other.next_; }
 
 private:
     const std::byte* next_;

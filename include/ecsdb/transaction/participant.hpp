@@ -12,11 +12,11 @@
 
 namespace ecsdb::transaction {
 
-/// One transaction that has been accepted and encoded.
+/// One transaction that has been accepted.
 struct Accepted {
     std::uint64_t version = 0;
     std::uint64_t time_ns = 0;
-    std::span<const std::byte> delta; ///< Canonical encoding (docs/format/delta.md); valid during the call.
+    std::span<const std::byte> delta; ///< Canonical encoding (docs/format/delta.md), empty where nobody wants it; valid during the call.
 };
 
 /// Takes part in every commit. All calls come from the writer, in this order: per transaction `prepare`, then `accepted` or nothing; per
@@ -25,8 +25,10 @@ class Participant {
 public:
     virtual ~Participant() = default;
 
-    /// Whether this participant looks at what a transaction changed (`WriteBuffer::changes`, `Accepted::delta`). Asked once, when it joins.
+    /// Whether this participant looks at what a transaction changed (`WriteBuffer::changes`). Asked once, when it joins.
     [[nodiscard]] virtual bool wants_changes() const noexcept = 0;
+    /// Whether it consumes the encoded delta too (`Accepted::delta`), which is empty when nobody does. Asked once, when it joins.
+    [[nodiscard]] virtual bool wants_delta() const noexcept { return wants_changes(); }
 
     /// The transaction's operations are done; may look at its state and its changes, change more (cascades), or veto. An error rolls the
     /// transaction back.

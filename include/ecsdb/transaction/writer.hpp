@@ -47,9 +47,10 @@ public:
     /// Before the first step only. The participant must outlive the writer.
     void join(Participant& participant) {
         participants_.push_back(&participant);
-        records_ = records_ || participant.wants_changes();
+        records_ = records_ || participant.wants_delta();
         large_batches_ = large_batches_ || participant.prefers_large_batches();
-        state_.changes().set_recording(records_);
+        notes_changes_ = notes_changes_ || records_ || participant.wants_changes();
+        state_.changes().set_recording(notes_changes_);
         state_.set_discardable(true);
     }
 
@@ -287,21 +288,20 @@ private:
                 return;
             }
         }
+        std::span<const std::byte> delta;
         if (records_) {
             recorder_.begin(state_.root().version, counted);
             const bool encoded = encode(recorder_);
-            const std::span<const std::byte> delta = recorder_.end();
+            delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, no_memory);
                 return;
             }
-            state_.keep_transaction(time_ns_);
-            for (Participant* const participant : participants_) {
-                participant->accepted({state_.root().version, time_ns_, delta});
-            }
-        } else {
-            state_.keep_transaction(time_ns_);
+        }
+        state_.keep_transaction(time_ns_);
+        for (Participant* const participant : participants_) {
+            participant->accepted({state_.root().version, time_ns_, delta});
         }
         ++batch_committed_;
     }
@@ -373,6 +373,7 @@ private:
     std::vector<Participant*> participants_;
     std::vector<Task*> finished_tasks_;
     bool records_ = false;
+    bool notes_changes_ = false;
     bool large_batches_ = false;
     bool short_of_memory_ = false;
     std::uint64_t time_ns_ = 0;
