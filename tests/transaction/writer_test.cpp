@@ -152,4 +152,24 @@ TEST_CASE("at the memory limit writes are refused and reads go on; once a view l
     }
 }
 
+TEST_CASE("a failed transaction gives back the memory it took, though nothing is published", "[transaction][writer]") {
+    World8 db = open_db(stepped());
+    std::vector<Entity> entities;
+    auto tx = db.begin();
+    for (int i = 0; i < 200; ++i) {
+        entities.push_back(tx.create());
+    }
+    REQUIRE(tx.commit());
+    const std::size_t before = db.statistics().used_bytes;
+    const Result<void> failed = db.execute([&](auto& state) -> Result<void> {
+        for (const Entity entity : entities) {
+            REQUIRE(state.insert(entity, Wide{}));
+        }
+        CHECK(db.statistics().used_bytes > before + entities.size() * sizeof(Wide));
+        return Error{ErrorCode::Aborted, "never mind"};
+    });
+    REQUIRE(code_of(failed) == ErrorCode::Aborted);
+    CHECK(db.statistics().used_bytes < before + 20 * sizeof(Wide));
+}
+
 } // namespace ecsdb::test::writer_test

@@ -2,6 +2,7 @@
 /// What the schema promises, kept: checks every transaction at its end, and takes along what goes with what it removed.
 #pragma once
 
+#include "ecsdb/constraint/imported_ids.hpp"
 #include "ecsdb/constraint/keys.hpp"
 #include "ecsdb/constraint/rules.hpp"
 #include "ecsdb/core/grow_array.hpp"
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace ecsdb::constraint {
@@ -35,8 +37,7 @@ public:
 
     [[nodiscard]] Result<void> prepare(storage::WriteBuffer& state) noexcept override {
         keys_.forget(); // the transaction before may have been stopped by somebody else
-        // Every transaction that changes a key comes by here, so before the first one the keys are those of the published version.
-        if (!known_ && !(known_ = rules_.slot_count() == 0 || keys_.rebuild(*state.store().published()))) {
+        if (!know_keys(state)) {
             return no_memory();
         }
         Result<void> checked = check(state);
@@ -47,10 +48,21 @@ public:
     }
     void accepted(const transaction::Accepted&) noexcept override { keys_.keep(); }
     void discarded() noexcept override { known_ = false; }
+    [[nodiscard]] std::optional<Entity> find_unique(storage::WriteBuffer& state, TableId table, FieldId field,
+                                                    const std::byte* row) noexcept override {
+        return know_keys(state) ? keys_.find_unique(state, table, field, row, false) : std::nullopt;
+    }
 
 private:
     using Change = storage::Change;
     using ChangeKind = storage::ChangeKind;
+
+    /// Every transaction that changes a key comes by here, so before the first one the keys are those of the published version. False when
+    /// memory is refused.
+    [[nodiscard]] bool know_keys(storage::WriteBuffer& state) {
+        known_ = known_ || rules_.slot_count() == 0 || keys_.rebuild(*state.store().published());
+        return known_;
+    }
 
     Result<void> check(storage::WriteBuffer& state) noexcept {
         added_.clear();
@@ -86,6 +98,9 @@ private:
             }
         }
         if (Result<void> verified = keys_.verify(state.root()); !verified) {
+            return verified;
+        }
+        if (Result<void> verified = verify_imported_ids(state, keys_); !verified) {
             return verified;
         }
         for (const Change& change : changes.list()) {

@@ -12,6 +12,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,6 +87,31 @@ public:
             }
         }
         return true;
+    }
+
+    /// The entity whose row of `table` has now, in unique field `field`, the value that lies there in `row`: null for none, nothing where
+    /// the field is no key. Cost: O(1), and O(changes) while those of the running transaction are not `noted`.
+    [[nodiscard]] std::optional<Entity> find_unique(const storage::WriteBuffer& state, TableId table, FieldId field, const std::byte* row,
+                                                    bool noted) const noexcept {
+        for (const std::uint32_t id : rules_->table(table).slots) {
+            const KeySlot& slot = rules_->slot(id);
+            if (!slot.unique || slot.field->id != field) {
+                continue;
+            }
+            const storage::Root& root = state.root();
+            if (const Id holder = find_holder(root, id, slot.place, row, nobody); holder != none) {
+                return root.entity_at(index_[holder].source);
+            }
+            for (const storage::Change& change : noted ? std::span<const storage::Change>{} : state.changes().list()) {
+                const bool written = change.kind == storage::ChangeKind::Added || change.kind == storage::ChangeKind::Changed;
+                const std::byte* const other = written && change.table == table ? row_of(root, change.index, table) : nullptr;
+                if (other != nullptr && !slot.place.is_null(other) && slot.place.equals(other, slot.place, row)) {
+                    return root.entity_at(change.index);
+                }
+            }
+            return Entity{};
+        }
+        return std::nullopt;
     }
 
     /// An entity, a row or a key is gone: what named it goes too, is cleared, or is kept in mind for `verify`. Changes it makes are noted

@@ -58,6 +58,15 @@ public:
             }
         });
     }
+    /// The entity's name beyond this database (docs/guide/stable_ids.md): the id it was imported with, else the derived one; null for an
+    /// entity this view does not know. Cost: O(1).
+    [[nodiscard]] StableId stable_id(Entity entity) const noexcept { return stable_ids().of(root(), entity); }
+    /// The entity that has this stable id; null when there is none. Cost: O(1) for a derived id, O(imported entities) for an imported one:
+    /// in a function transaction, `WriteState::find` is O(1) for both.
+    [[nodiscard]] Entity find(const StableId& id) const {
+        const Entity derived = stable_ids().find_derived(root(), id);
+        return derived ? derived : stable_ids().find_imported(root(), id);
+    }
     /// The tables an entity has a row in, ascending; empty for an entity this view does not know.
     [[nodiscard]] std::vector<TableId> components_of(Entity entity) const {
         std::vector<TableId> tables;
@@ -115,6 +124,8 @@ public:
     /// Cost: O(everything).
     [[nodiscard]] std::uint64_t hash() const { return storage::hash_of(root()); }
 
+    /// How this database names its entities, for the engine's own rooms.
+    [[nodiscard]] const storage::StableIds& stable_ids() const noexcept { return pinned_.store().stable_ids(); }
     /// The version's tree, for the engine's own rooms.
     [[nodiscard]] const storage::Root& root() const noexcept {
         ECSDB_ASSERT(pinned_.get() != nullptr, "an empty view was read");

@@ -70,7 +70,7 @@ private:
         if (!schema_) {
             return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
         }
-        Result<void> made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard);
+        Result<void> made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard, new_database_id());
         if (made) {
             join_constraints();
         }
@@ -146,7 +146,7 @@ private:
         manifest.schema = encoded(*schema_);
         report().created = true;
         report().epoch = 1;
-        if (auto made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard); !made) {
+        if (auto made = make_store(std::make_shared<const Schema>(*std::move(schema_)), options_.shard, manifest.database); !made) {
             return made;
         }
         // The manifest comes first: whatever else is found without one belonged to a database.
@@ -170,7 +170,7 @@ private:
                          "the stored schema `" + stored->name() + "` differs from the program's schema `" + schema_->name() + "`"};
         }
         const auto schema = std::make_shared<const Schema>(*std::move(stored));
-        if (auto made = make_store(schema, manifest.shard); !made) {
+        if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
         if (auto loaded = load_newest_snapshot(manifest, schema); !loaded) {
@@ -205,12 +205,17 @@ private:
         return start_log(std::move(lock), std::move(manifest), scan->start());
     }
 
-    Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard) {
+    Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard, const wal::DatabaseId& database) {
+        const Result<TableId> imported_ids = find_imported_ids(*schema);
+        if (!imported_ids) {
+            return imported_ids.error().clone();
+        }
         const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
         }
+        engine_->store_->set_stable_ids({identity_of(database), *imported_ids});
         const transaction::PipelineOptions pipeline{options_.queue_transactions, options_.submit_timeout_ns, !writes(),
                                                     options_.own_thread && writes()};
         engine_->pipeline_ = std::make_unique<transaction::Pipeline>(*engine_->store_, *engine_->clock_, shard, pipeline);
@@ -236,7 +241,7 @@ private:
         // What was loaded half-way is thrown away with its store.
         engine_->pipeline_.reset();
         std::exchange(engine_->store_, nullptr)->drop_owner();
-        if (auto made = make_store(schema, manifest.shard); !made) {
+        if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
         manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
@@ -394,6 +399,11 @@ private:
         store_le<std::uint64_t>(id.data(), low);
         store_le<std::uint64_t>(id.data() + 8, high);
         return id;
+    }
+    /// The half of a stable id that tells the database. Fixed for ever (docs/adr/0008-derived-stable-ids.md); 0 would be nobody's.
+    [[nodiscard]] static std::uint64_t identity_of(const wal::DatabaseId& id) noexcept {
+        const std::uint64_t identity = mix64(load_le<std::uint64_t>(id.data()) ^ mix64(load_le<std::uint64_t>(id.data() + 8)));
+        return identity == 0 ? 1 : identity;
     }
     [[nodiscard]] std::vector<std::byte> encoded(const Schema& schema) {
         ByteBuffer bytes{*engine_->allocator_};

@@ -7,6 +7,7 @@
 #include "ecsdb/storage/pool.hpp"
 #include "ecsdb/storage/reclaim.hpp"
 #include "ecsdb/storage/root.hpp"
+#include "ecsdb/storage/stable_ids.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -48,6 +49,9 @@ public:
     [[nodiscard]] ArchetypeCatalog& catalog() noexcept { return catalog_; }
     [[nodiscard]] EntityVersions& entity_versions() noexcept { return entity_versions_; }
     [[nodiscard]] const EntityVersions& entity_versions() const noexcept { return entity_versions_; }
+    [[nodiscard]] const StableIds& stable_ids() const noexcept { return stable_ids_; }
+    /// Before the first view only.
+    void set_stable_ids(const StableIds& ids) noexcept { stable_ids_ = ids; }
 
     /// Pins the published version. Any thread; wait-free.
     [[nodiscard]] Pins::Pin pin() noexcept { return pins_.pin(published_, thread_hint()); }
@@ -81,6 +85,7 @@ private:
     Reclaimer reclaimer_;
     ArchetypeCatalog catalog_;
     EntityVersions entity_versions_;
+    StableIds stable_ids_;
     alignas(64) std::atomic<const Root*> published_{nullptr};
     std::atomic<std::uint64_t> published_version_{0};
     alignas(64) std::atomic<std::uint32_t> owners_{1};

@@ -65,13 +65,19 @@ public:
     /// Closes the batch: pages the transactions emptied go, and the root is ready to be published, if it holds a transaction. A batch
     /// that kept none must not be published: its root goes on into the next one.
     const Root* finish_batch() noexcept {
+        trim_emptied();
+        return root_;
+    }
+
+    /// Gives back the pages that transactions of this batch have emptied, or had appended before they were undone. Also where the batch
+    /// has kept none: what a failed transaction took must not be missing to the next one.
+    void trim_emptied() noexcept {
         while (shrunk_ != nullptr) {
             ArchetypeShape* const shape = shrunk_;
             shrunk_ = shape->next_shrunk_;
             shape->shrunk_ = false;
             trim(*shape);
         }
-        return root_;
     }
 
     /// Whether `discard_batch` may be needed: then every batch remembers which entities it counted. Outside batches only.

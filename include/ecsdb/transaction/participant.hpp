@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace ecsdb::transaction {
@@ -55,6 +56,17 @@ public:
 
     /// The writer has nothing to do.
     virtual void idle() noexcept {}
+
+    /// The entity whose row of `table` has the value that lies in `row`, a row of that table, in unique field `field`; null when there is
+    /// none. As things stand in the running transaction. Nothing: this participant does not know such values.
+    [[nodiscard]] virtual std::optional<Entity> find_unique(storage::WriteBuffer& state, TableId table, FieldId field,
+                                                            const std::byte* row) noexcept {
+        static_cast<void>(state);
+        static_cast<void>(table);
+        static_cast<void>(field);
+        static_cast<void>(row);
+        return std::nullopt;
+    }
 
     /// Whether batches may end later than usual so that `seal` is paid for by more transactions (a log that syncs).
     [[nodiscard]] virtual bool prefers_large_batches() const noexcept { return false; }

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -154,6 +155,21 @@ public:
         return told(transaction::OperationKind::Remove, entity, table, state_->remove(entity, table));
     }
     [[nodiscard]] bool is_alive(Entity entity) const noexcept { return state_->root().find_living(entity) != nullptr; }
+    /// The entity's name beyond this database; null when it is not alive. Cost: O(1).
+    [[nodiscard]] StableId stable_id(Entity entity) const noexcept { return state_->store().stable_ids().of(state_->root(), entity); }
+    /// The entity that has this stable id; null when there is none. Cost: O(1), for an imported id also O(changes this transaction has
+    /// made so far).
+    [[nodiscard]] Entity find(const StableId& id) const noexcept {
+        const storage::StableIds& ids = state_->store().stable_ids();
+        const Entity derived = ids.find_derived(state_->root(), id);
+        if (derived || ids.imported_table() == no_table) {
+            return derived;
+        }
+        const ImportedId row{id};
+        const std::optional<Entity> known =
+            pipeline_->writer().find_unique(ids.imported_table(), 0, reinterpret_cast<const std::byte*>(&row));
+        return known ? *known : ids.find_imported(state_->root(), id);
+    }
     /// Null where absent; valid until the next write.
     [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept { return state_->find_row(entity, table); }
 

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -121,6 +122,16 @@ public:
 
     /// The wall clock of the newest commit; it never goes back. For opening a database.
     void set_time(std::uint64_t time_ns) noexcept { time_ns_ = time_ns; }
+
+    /// What the first participant says that knows (`Participant::find_unique`); on the writer only.
+    [[nodiscard]] std::optional<Entity> find_unique(TableId table, FieldId field, const std::byte* row) noexcept {
+        for (Participant* const participant : participants_) {
+            if (std::optional<Entity> found = participant->find_unique(state_, table, field, row)) {
+                return found;
+            }
+        }
+        return std::nullopt;
+    }
 
     /// Lets the log know that indices below `mark` may be handed out; on the writer only.
     Result<void> raise_index_mark(std::uint64_t mark) noexcept {
@@ -322,6 +333,7 @@ private:
 
     void end_batch() noexcept {
         if (batch_committed_ == 0) {
+            state_.trim_emptied();
             return; // nothing to publish: the root under construction goes on into the next batch
         }
         const storage::Root* const next = state_.finish_batch();
