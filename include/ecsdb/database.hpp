@@ -72,7 +72,12 @@ public:
     /// Sizes and totals. Any thread; each figure by itself is exact at some moment.
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
-    /// Runs the writer's work on the calling thread, when the database was opened without a thread of its own. False when there was none.
+    /// Who keeps which versions, the oldest first: every open view, and snapshots and column updates while they run. The writer answers in
+    /// its turn, after what this thread has submitted. `Forked` in a child; `OutOfMemory`.
+    [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return engine_->holders(); }
+
+    /// Runs the writer's work on the calling thread, when the database was opened without a thread of its own; with nothing to run, what an
+    /// idle writer does. False when there was nothing to do.
     bool step() noexcept { return engine_->pipeline().step(); }
 
     /// The engine's rooms, for tools, tests and later parts.

@@ -32,13 +32,25 @@ struct Options {
     OpenMode mode = OpenMode::ReadWrite;
     std::uint32_t shard = 0; ///< Stamped into every id; kept with the database: opening it with another is an error.
 
-    std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away, so that growing later is cheap.
+    std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away and to keep: growing is cheap then.
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
+    /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never.
+    std::uint64_t trim_after_ns = 1'000'000'000;
 
-    std::uint64_t queue_transactions = 65536;            ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.
+    std::uint64_t queue_transactions = 65536; ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.
+    /// Bytes in transactions of more than 4 KiB that wait, per producer, as above. Per producer because then nobody waits for another's
+    /// flood, and counting costs nothing. One alone is let through whatever its size.
+    std::size_t queue_bytes = std::size_t{256} << 20U;
     std::uint64_t submit_timeout_ns = 10'000'000'000ULL; ///< How long submitting waits for room.
+
+    /// Transactions published together, at most; 1 to 8192. Few at a time keep freed pages in the cache. Where commits share syncs
+    /// (`Synced`), a batch goes on while transactions keep coming.
+    std::size_t batch_transactions = 32;
+    /// How long a batch that is not full is held open for more to come, from its first transaction; at most a second. 0: it is published as
+    /// soon as nothing waits. Longer means fewer versions, each later.
+    std::uint64_t batch_ns = 0;
     bool own_thread = true; ///< False: no thread is started; whoever waits runs the writer's work (tests, tools).
 
     std::size_t segment_bytes = std::size_t{64} << 20U; ///< The log goes on in a new file beyond this.

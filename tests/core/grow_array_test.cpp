@@ -122,4 +122,22 @@ TEST_CASE("values larger than a first block, or strictly aligned, fit", "[core]"
     CHECK(aligned[99].value == 99);
 }
 
+TEST_CASE("an array that is trimmed is empty, gives back more than it may keep, and grows again", "[core]") {
+    CountingAllocator allocator;
+    GrowArray<std::uint64_t> array{allocator};
+    array.clear_and_trim(0);
+    for (std::uint64_t i = 0; i < 10'000; ++i) {
+        REQUIRE(array.push(i));
+    }
+    const std::size_t held = allocator.live_bytes;
+    array.clear_and_trim(held);
+    CHECK(array.empty());
+    CHECK(allocator.live_bytes == held);
+    array.clear_and_trim(held - 1);
+    CHECK(allocator.live_bytes == 0);
+    REQUIRE(array.push(7));
+    CHECK(array.back() == 7);
+    CHECK(allocator.mismatches == 0);
+}
+
 } // namespace ecsdb::test::grow_array_test

@@ -80,6 +80,50 @@ TEST_CASE("a database in memory can be neither durable nor read-only, nor opened
     CHECK(db.flush(Durability::Memory));
 }
 
+TEST_CASE("options that cannot work are refused by name", "[database]") {
+    const auto refused = [](auto&& spoil) {
+        Options options = stepped();
+        spoil(options);
+        const Result<World8> opened = World8::open(options);
+        return opened ? std::string{"opened"} : opened.error().to_string();
+    };
+    CHECK(refused([](Options& options) { options.batch_transactions = 0; }) ==
+          "InvalidArgument: Options::batch_transactions is 0, must be 1 to 8192");
+    CHECK(refused([](Options& options) { options.batch_transactions = 8193; }) ==
+          "InvalidArgument: Options::batch_transactions is 8193, must be 1 to 8192");
+    CHECK(refused([](Options& options) { options.batch_transactions = 8192; }) == "opened");
+    CHECK(refused([](Options& options) { options.batch_ns = 1'000'000'001; }) ==
+          "InvalidArgument: Options::batch_ns is 1000000001, must be at most 1000000000, a second");
+    CHECK(refused([](Options& options) { options.batch_ns = 1'000'000'000; }) == "opened");
+    CHECK(refused([](Options& options) { options.queue_transactions = 0; }) ==
+          "InvalidArgument: Options::queue_transactions is 0, must be at least 1");
+    CHECK(refused([](Options& options) { options.queue_bytes = 0; }) == "opened");
+}
+
+TEST_CASE("a view tells what its tables take, and the database what old versions do", "[database]") {
+    World8 db = open_db(stepped());
+    const Entity first = create_zeroed<Position, Wide>(db, 100);
+    REQUIRE(db.set(first, Target{1}).wait());
+    const auto view = db.read();
+    CHECK(view.figures<Position>().rows == 100);
+    CHECK(view.figures<Position>().used_bytes == 100 * sizeof(Position));
+    CHECK(view.figures<Position>().pages == 1);
+    CHECK(view.figures<Wide>().pages == 100);
+    CHECK(view.figures<Wide>().allocated_bytes >= 100 * sizeof(Wide));
+    CHECK(view.figures<Target>().rows == 1);
+    CHECK(view.figures<Level>().rows == 0);
+    CHECK(view.table_figures(view.table_of<Position>()).rows == 100);
+    CHECK(view.table_figures(1000).rows == 0);
+    CHECK(view.entity_figures().rows == 100);
+    for (int i = 0; i < 50; ++i) {
+        REQUIRE(db.update(first, Wide{}).wait());
+    }
+    const Statistics statistics = db.statistics();
+    CHECK(statistics.retained_bytes >= sizeof(Wide));
+    CHECK(statistics.retained_bytes <= statistics.retired_bytes);
+    CHECK(statistics.retired_bytes < statistics.used_bytes);
+}
+
 TEST_CASE("memory that is refused is an error of opening", "[database]") {
     Options options = stepped();
     options.memory_limit = 1000;

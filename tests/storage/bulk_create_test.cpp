@@ -135,6 +135,7 @@ TEST_CASE("memory refused at any call leaves nothing of the many", "[storage][me
     PoolOptions options;
     options.first_block_bytes = options.max_block_bytes = 65536;
     std::uint64_t refused = 1;
+    int failures = 0;
     for (std::uint64_t call = 0; refused != 0; ++call) {
         CountingAllocator allocator;
         World world{allocator, schema, options};
@@ -147,8 +148,10 @@ TEST_CASE("memory refused at any call leaves nothing of the many", "[storage][me
         allocator.refuse_call = allocator.calls + call;
         const Outcome outcome = create_many(world.buffer(), Entity{9, 1, 0}, 300, tables, rows.columns);
         refused = allocator.refused;
-        REQUIRE(outcome == (refused == 0 ? Outcome::Done : Outcome::OutOfMemory));
-        if (refused == 0) {
+        failures += outcome == Outcome::OutOfMemory ? 1 : 0;
+        // One block refused may be made up for by what is left of another.
+        REQUIRE((outcome == Outcome::Done || (outcome == Outcome::OutOfMemory && refused != 0)));
+        if (outcome == Outcome::Done) {
             world.buffer().keep_transaction(2);
             rows.add_to(model, *schema, 9, 300, 1);
         } else {
@@ -157,6 +160,7 @@ TEST_CASE("memory refused at any call leaves nothing of the many", "[storage][me
         REQUIRE(difference(world.buffer().root(), *schema, model) == "");
         world.publish();
     }
+    CHECK(failures > 2);
 }
 
 } // namespace ecsdb::test::bulk_create_test

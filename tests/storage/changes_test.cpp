@@ -73,4 +73,20 @@ TEST_CASE("changes come in order, with the bytes rows had before", "[storage]") 
     }
 }
 
+TEST_CASE("changes that are trimmed are forgotten, with their memory", "[storage]") {
+    CountingAllocator allocator;
+    Changes changes{allocator};
+    changes.set_recording(true);
+    const RowBytes row = row_from(600, 1);
+    for (std::uint32_t i = 0; i < 3000; ++i) {
+        REQUIRE(changes.changed(i, 5, bytes_of(row), 600));
+    }
+    REQUIRE(allocator.live_bytes > 3000 * 600);
+    changes.clear_and_trim(1000);
+    CHECK(changes.list().empty());
+    CHECK(allocator.live_bytes == 0);
+    REQUIRE(changes.changed(1, 5, bytes_of(row), 600));
+    CHECK(std::memcmp(changes.before(changes.list()[0]), bytes_of(row), 600) == 0);
+}
+
 } // namespace ecsdb::test::changes_test

@@ -92,4 +92,22 @@ TEST_CASE("zeros are noted without their bytes and put back in their turn", "[st
     log.clear();
 }
 
+TEST_CASE("a log that is trimmed gives back more than it may keep, and notes again", "[storage]") {
+    CountingAllocator allocator;
+    UndoLog log{allocator};
+    log.clear_and_trim(0);
+    std::vector<unsigned char> bytes(1U << 20U, 5);
+    REQUIRE(log.note(bytes.data(), bytes.size()));
+    log.clear_and_trim(std::size_t{16} << 20U);
+    CHECK(log.mark() == 0);
+    CHECK(allocator.live_bytes >= bytes.size());
+    log.clear_and_trim(1000);
+    CHECK(allocator.live_bytes == 0);
+    REQUIRE(log.note(bytes.data(), 10));
+    bytes[3] = 6;
+    log.roll_back_to(0);
+    CHECK(bytes[3] == 5);
+    CHECK(allocator.mismatches == 0);
+}
+
 } // namespace ecsdb::test::undo_test

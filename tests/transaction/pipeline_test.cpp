@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -94,6 +95,81 @@ TEST_CASE("a database that closes while others write tells each of them how it e
         CHECK(wrong == 0);
         CHECK(db.version() == committed);
     }
+}
+
+TEST_CASE("large transactions that wait are bounded in bytes: try_submit fails with the figures, submit waits", "[transaction][pipeline]") {
+    constexpr std::size_t row = sizeof(transaction::Operation) + sizeof(Wide);
+    SimulatedClock clock;
+    Options options = stepped();
+    options.clock = &clock;
+    options.queue_bytes = 3 * row;
+    World8 db = open_db(options);
+    const Result<Entity> entity = db.execute([](auto& state) { return state.create(Wide{}); });
+    REQUIRE(entity);
+    const auto transaction_of = [&](int rows) {
+        auto tx = db.begin();
+        for (int i = 0; i < rows; ++i) {
+            tx.update(*entity, Wide{});
+        }
+        return tx;
+    };
+    Ticket one = transaction_of(1).try_submit();
+    Ticket two = transaction_of(2).try_submit();
+    REQUIRE(one.is_submitted());
+    REQUIRE(two.is_submitted());
+    auto refused = transaction_of(1);
+    Ticket none = refused.try_submit();
+    CHECK_FALSE(none.is_submitted());
+    const Result<void> why = none.wait();
+    REQUIRE(code_of(why) == ErrorCode::QueueFull);
+    CAPTURE(why.error().message());
+    CHECK(why.error().message().find("2 transactions are waiting") != std::string::npos);
+    CHECK(why.error().message().find("with " + std::to_string(3 * row) + " bytes") != std::string::npos);
+    CHECK(why.error().message().find("limit of " + std::to_string(3 * row)) != std::string::npos);
+    // Single rows of that size count, too; small transactions have the ring to themselves.
+    CHECK_FALSE(refused.is_spent());
+    CHECK(db.set(*entity, Position{}).is_submitted());
+    CHECK_FALSE(one.is_done());
+    // Submitting waits, and where it waits it does the writer's work.
+    CHECK(refused.submit().is_submitted());
+    CHECK(one.is_done());
+    CHECK(two.is_done());
+    step_all(db);
+    // Larger than the limit, but alone.
+    Ticket large = transaction_of(10).try_submit();
+    REQUIRE(large.is_submitted());
+    CHECK_FALSE(transaction_of(1).try_submit().is_submitted());
+    CHECK(large.wait());
+    CHECK(db.version() == 6);
+}
+
+TEST_CASE("producers are bounded in bytes one by one, and all they submit is run", "[transaction][pipeline][threads]") {
+    Options options;
+    options.queue_bytes = 20'000;
+    World8 db = open_db(options);
+    constexpr int producers = 3;
+    constexpr int transactions = 400;
+    const Entity first = create_zeroed<Wide>(db, producers);
+    std::atomic<int> failed{0};
+    {
+        std::vector<std::jthread> threads;
+        for (std::uint32_t t = 0; t < producers; ++t) {
+            threads.emplace_back([&, t] {
+                const Entity mine{first.index() + t, first.generation(), 0};
+                for (std::uint32_t i = 0; i < transactions; ++i) {
+                    auto tx = db.begin();
+                    for (std::uint32_t k = 0; k <= i % 7; ++k) {
+                        tx.update(mine, Wide{{i}});
+                    }
+                    failed += !tx.submit().is_submitted();
+                }
+                failed += !db.update(mine, Wide{{transactions}}).wait();
+            });
+        }
+    }
+    CHECK(failed == 0);
+    CHECK(db.version() == 1 + producers * (transactions + 1));
+    CHECK(db.statistics().failed == 0);
 }
 
 TEST_CASE("a database at the address of an earlier one has producers of its own", "[transaction][pipeline]") {

@@ -144,6 +144,65 @@ TEST_CASE("buffers come home through the writer and are used again", "[transacti
     scene.producer.give_buffer(other);
 }
 
+TEST_CASE("the bytes of buffers that wait are bounded, but one alone may be of any size", "[transaction]") {
+    Scene scene;
+    ProducerState& producer = scene.producer;
+    const auto buffer_of = [&](std::uint32_t bytes) {
+        CommandBuffer* const buffer = producer.take_buffer();
+        REQUIRE(buffer != nullptr);
+        const std::vector<std::byte> row(bytes - sizeof(Operation));
+        REQUIRE(buffer->append(OperationKind::Set, Entity{1, 1, 0}, 0, row.data(), static_cast<std::uint32_t>(row.size())));
+        REQUIRE(buffer->bytes().size() == bytes);
+        return buffer;
+    };
+    CHECK(producer.has_room_for_buffer(5000, 1000));
+    CommandBuffer* const large = buffer_of(5000);
+    producer.note_buffer(5000);
+    CHECK(producer.waiting_buffer_bytes() == 5000);
+    CHECK_FALSE(producer.has_room_for_buffer(8, 1000));
+    CHECK_FALSE(producer.has_room_for_buffer(5000, 9999));
+    CHECK(producer.has_room_for_buffer(5000, 10000));
+    CHECK_FALSE(producer.has_room_for_buffer(~std::size_t{0}, ~std::size_t{0}));
+    CommandBuffer* const small = buffer_of(1000);
+    producer.note_buffer(1000);
+    producer.return_buffer(large);
+    CHECK(producer.waiting_buffer_bytes() == 1000);
+    CHECK(producer.has_room_for_buffer(1000, 2000));
+    CHECK_FALSE(producer.has_room_for_buffer(1001, 2000));
+    producer.return_buffer(small);
+    CHECK(producer.waiting_buffer_bytes() == 0);
+    CHECK(producer.has_room_for_buffer(2001, 2000));
+}
+
+TEST_CASE("waiting for room among buffers ends with room, with the time, or when given up", "[transaction]") {
+    Scene scene;
+    SimulatedClock clock;
+    scene.producer.note_buffer(1000);
+    std::uint64_t wait = 100;
+    const auto never = [] { return false; };
+    const auto later = [&] {
+        clock.advance(30);
+        return true;
+    };
+    CHECK_FALSE(scene.producer.wait_room_for_buffer(clock, 1, 1000, wait, later, never));
+    CHECK(clock.monotonic_ns() == 120);
+    CHECK(scene.producer.wait_room_for_buffer(clock, 1, 1000, wait, never, [] { return true; }));
+    CHECK(wait == 100);
+    CommandBuffer* const buffer = scene.producer.take_buffer();
+    const std::vector<std::byte> row(1000 - sizeof(Operation));
+    REQUIRE(buffer->append(OperationKind::Set, Entity{1, 1, 0}, 0, row.data(), static_cast<std::uint32_t>(row.size())));
+    int helped = 0;
+    const auto run = [&] {
+        if (++helped == 2) {
+            scene.producer.return_buffer(buffer);
+        }
+        return later();
+    };
+    CHECK(scene.producer.wait_room_for_buffer(clock, 1, 1000, wait, run, never));
+    CHECK(helped == 2);
+    CHECK(wait == 40);
+}
+
 TEST_CASE("a sleeping consumer is woken by a command, or does not fall asleep over one", "[transaction][threads]") {
     Scene scene;
     constexpr std::uint64_t commands = 3000;

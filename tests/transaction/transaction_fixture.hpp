@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <span>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -98,6 +99,26 @@ inline constexpr ErrorCode success{};
 inline void step_all(AnyDatabase& db) {
     while (db.step()) {
     }
+}
+
+/// Makes `count` entities with zeroed components; the first of their ids, which follow each other.
+template <typename... As>
+[[nodiscard]] Entity create_zeroed(World8& db, std::uint32_t count) {
+    const std::tuple<std::vector<As>...> rows{std::vector<As>(count)...};
+    const Result<Entity> first = db.execute(
+        [&](auto& state) { return state.template create_many<As...>(count, std::span<const As>{std::get<std::vector<As>>(rows)}...); });
+    REQUIRE(first);
+    return *first;
+}
+/// Destroys `count` entities from `first` on, in one transaction.
+inline void destroy_many(World8& db, Entity first, std::uint32_t count) {
+    REQUIRE(db.execute([&](auto& state) -> Result<void> {
+        Result<void> destroyed;
+        for (std::uint32_t i = 0; destroyed && i < count; ++i) {
+            destroyed = state.destroy(Entity{first.index() + i, first.generation(), first.shard()});
+        }
+        return destroyed;
+    }));
 }
 
 /// Holds the writer inside a function until released.

@@ -50,7 +50,15 @@ public:
 #endif
         return memory;
     }
-    void deallocate(void* memory, std::size_t, std::size_t) noexcept override {
+    void deallocate(void* memory, std::size_t bytes, std::size_t) noexcept override {
+#if defined(__linux__)
+        // The C library may keep it for later: what is as large as this goes back to the system, so that a peak does not stay.
+        if (memory != nullptr && bytes >= huge_page_bytes) {
+            static_cast<void>(::madvise(memory, bytes, MADV_DONTNEED));
+        }
+#else
+        static_cast<void>(bytes);
+#endif
         std::free(memory);
     }
 

@@ -61,6 +61,13 @@ public:
         return true;
     }
     void clear() noexcept { size_ = 0; }
+    /// Forgets all values, and gives the room for them back if it is more than `most_bytes`.
+    void clear_and_trim(std::size_t most_bytes) noexcept {
+        size_ = 0;
+        if (capacity_ > most_bytes / sizeof(T)) {
+            allocator_->deallocate(std::exchange(data_, nullptr), std::exchange(capacity_, 0) * sizeof(T), alignment);
+        }
+    }
     void shrink_to(std::size_t count) noexcept { size_ = std::min(size_, count); }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -5,6 +5,7 @@
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/schema/bound.hpp"
 #include "ecsdb/schema/field_handle.hpp"
+#include "ecsdb/storage/figures.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/store.hpp"
 
@@ -38,6 +39,9 @@ public:
     /// When that was committed: nanoseconds since 1970, never going back from version to version.
     [[nodiscard]] std::uint64_t time_ns() const noexcept { return root().time_ns; }
     [[nodiscard]] const Schema& schema() const noexcept { return *root().schema; }
+    /// Says who holds this version, for `holders` and for errors about memory: `name` must live as long as the database, like a string
+    /// literal. Null takes the name away. Cost: one store.
+    void set_name(const char* name) noexcept { pinned_.set_name(name); }
 
     // Entities ----------------------------------------------------------------------------------------------------------------------------
 
@@ -111,6 +115,14 @@ public:
         const storage::SparseTable* const sparse = root().sparse(table);
         return rows + (sparse == nullptr ? 0 : sparse->rows);
     }
+
+    /// What a table takes in this version: rows, bytes, pages; all 0 where there is no such table. Cost: O(archetypes + pages of the
+    /// table).
+    [[nodiscard]] TableFigures table_figures(TableId table) const noexcept {
+        return table < schema().tables().size() ? storage::table_figures(root(), table) : TableFigures{};
+    }
+    /// What the entities take besides their rows. Cost: O(archetypes + entities / 64).
+    [[nodiscard]] TableFigures entity_figures() const noexcept { return storage::entity_figures(root()); }
 
     /// Calls `visit(Entity, const std::byte* const* rows)` for every entity with a row in each of `tables`; `rows[i]` is its row in
     /// `tables[i]`.
@@ -190,6 +202,12 @@ public:
     template <OneOf<Ts...> T>
     [[nodiscard]] std::uint64_t count() const noexcept {
         return count_rows(table_of<T>());
+    }
+
+    /// What `T`'s table takes in this version. Cost: O(archetypes + pages of the table).
+    template <OneOf<Ts...> T>
+    [[nodiscard]] TableFigures figures() const noexcept {
+        return table_figures(table_of<T>());
     }
 
     /// Calls `fn(const A&, const More&...)`, or `fn(Entity, const A&, const More&...)`, for every entity that has all of them. Write the

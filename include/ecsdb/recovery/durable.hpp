@@ -46,6 +46,7 @@ public:
             return;
         }
         pinned_ = storage::PinnedRoot{state_->store()};
+        pinned_.set_name("snapshot");
         if (pinned_.get() == nullptr) {
             return;
         }

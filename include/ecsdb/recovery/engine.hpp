@@ -7,6 +7,7 @@
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
+#include "ecsdb/transaction/holders.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/shared_log.hpp"
 
@@ -15,6 +16,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
@@ -26,9 +28,11 @@ struct Statistics {
     std::uint64_t committed = 0;  ///< Transactions since opening.
     std::uint64_t failed = 0;     ///< Transactions rolled back since opening.
     std::uint64_t batches = 0;
-    std::size_t used_bytes = 0;      ///< In pages and tree nodes some version holds, with the entity version counters.
-    std::size_t retired_bytes = 0;   ///< Of those, held for older versions only. A glance at the writer's own figure: approximate.
-    std::size_t allocated_bytes = 0; ///< Taken from the allocator.
+    std::size_t used_bytes = 0;       ///< In pages and tree nodes some version holds, with the entity version counters.
+    std::size_t retired_bytes = 0;    ///< Of those, held for older versions only. A glance at the writer's own figure: approximate.
+    std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
+    std::size_t allocated_bytes = 0;  ///< Taken from the allocator.
+    std::uint64_t returned_bytes = 0; ///< Given back to it since opening, while nothing was written.
 };
 
 /// A database without component types, opened by `open_engine` (recovery/open.hpp). `Database` is its typed face.
@@ -73,7 +77,7 @@ public:
         WakeUp poll; // versions come by the thousand: waiting in small steps costs less than waking every waiter
         const bool reached = poll.wait(*clock_, timeout_ns, [&] {
             // Where the writer has no thread of its own, whoever waits does its work.
-            while (store_->published_version() < version && pipeline_->step()) {
+            while (store_->published_version() < version && pipeline_->step_for_outcome()) {
             }
             return store_->published_version() >= version;
         });
@@ -150,6 +154,8 @@ public:
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
     }
 
+    [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return transaction::list_holders(*pipeline_); }
+
     [[nodiscard]] Statistics statistics() const noexcept {
         const storage::PinnedRoot pinned{*store_};
         const transaction::WriterCounters& counters = pipeline_->writer().counters();
@@ -164,6 +170,8 @@ public:
         statistics.batches = counters.batches.load(std::memory_order_relaxed);
         statistics.used_bytes = store_->pool().used_bytes() + store_->entity_versions().bytes();
         statistics.retired_bytes = store_->reclaimer().retired_bytes();
+        statistics.retained_bytes = store_->reclaimer().retained_bytes();
+        statistics.returned_bytes = store_->pool().returned_bytes();
         statistics.allocated_bytes = store_->pool().allocated_bytes() + store_->entity_versions().bytes();
         return statistics;
     }

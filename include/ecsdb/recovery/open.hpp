@@ -37,6 +37,9 @@ public:
                                                                                                                    : &posix_files()} {}
 
     [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
+        if (auto sane = check_options(); !sane) {
+            return std::move(sane).error();
+        }
         const std::uint64_t begun = engine_->clock_->monotonic_ns();
         Result<void> opened = options_.directory.empty() ? open_in_memory() : open_directory();
         if (!opened) {
@@ -62,6 +65,24 @@ private:
     [[nodiscard]] storage::WriteBuffer& state() noexcept { return engine_->pipeline_->writer().state(); }
     [[nodiscard]] RecoveryReport& report() noexcept { return engine_->report_; }
     [[nodiscard]] bool writes() const noexcept { return options_.mode == OpenMode::ReadWrite; }
+
+    /// Refuses what could not work, by the option's name.
+    Result<void> check_options() const {
+        const auto wrong = [](const char* option, std::uint64_t value, const char* must) {
+            return Error{ErrorCode::InvalidArgument,
+                         std::string{"Options::"} + option + " is " + std::to_string(value) + ", must be " + must};
+        };
+        if (options_.queue_transactions == 0) {
+            return wrong("queue_transactions", 0, "at least 1");
+        }
+        if (options_.batch_transactions == 0 || options_.batch_transactions > transaction::WriterOptions::most_in_batch) {
+            return wrong("batch_transactions", options_.batch_transactions, "1 to 8192");
+        }
+        if (options_.batch_ns > 1'000'000'000) {
+            return wrong("batch_ns", options_.batch_ns, "at most 1000000000, a second");
+        }
+        return {};
+    }
 
     Result<void> open_in_memory() {
         if (!writes() || options_.durability != Durability::Memory) {
@@ -210,14 +231,19 @@ private:
         if (!imported_ids) {
             return imported_ids.error().clone();
         }
-        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit};
+        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit,
+                                        options_.initial_bytes};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
         }
         engine_->store_->set_stable_ids({identity_of(database), *imported_ids});
-        const transaction::PipelineOptions pipeline{options_.queue_transactions, options_.submit_timeout_ns, !writes(),
-                                                    options_.own_thread && writes()};
+        const transaction::PipelineOptions pipeline{options_.queue_transactions,
+                                                    options_.submit_timeout_ns,
+                                                    !writes(),
+                                                    options_.own_thread && writes(),
+                                                    options_.queue_bytes,
+                                                    {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns}};
         engine_->pipeline_ = std::make_unique<transaction::Pipeline>(*engine_->store_, *engine_->clock_, shard, pipeline);
         if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
             return no_memory();

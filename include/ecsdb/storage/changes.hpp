@@ -47,6 +47,12 @@ public:
 
     [[nodiscard]] std::span<const Change> list() const noexcept { return list_.view(); }
     [[nodiscard]] const std::byte* before(const Change& change) const noexcept { return before_.view().data() + change.before; }
+    /// Forgets everything, and gives what memory it keeps beyond about `most_bytes` back.
+    void clear_and_trim(std::size_t most_bytes) noexcept {
+        clear();
+        list_.clear_and_trim(most_bytes);
+        before_.clear_and_trim(most_bytes);
+    }
     void clear() noexcept {
         list_.clear();
         before_.clear();

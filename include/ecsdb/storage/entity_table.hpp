@@ -85,6 +85,9 @@ public:
         });
     }
 
+    /// The pages the records lie in.
+    [[nodiscard]] const NodeTree& pages() const noexcept { return pages_; }
+
     void prefetch_path(std::uint32_t index) const noexcept { pages_.prefetch(geometry.page_of(index)); }
     void prefetch_record(std::uint32_t index) const noexcept {
         if (const EntityRecord* const record = find(index); record != nullptr) {

@@ -31,6 +31,7 @@ public:
     /// A cache line each: neighbours belong to different threads.
     struct alignas(64) Slot {
         Atomic<const Root*> root{nullptr};
+        std::atomic<const char*> name{nullptr}; ///< Of whoever holds the pin; most have none.
     };
     struct Pin {
         Slot* slot = nullptr; ///< Null when memory for more slots was refused.
@@ -77,7 +78,12 @@ public:
     }
 
     /// Gives a pin back; from any thread. Release: what the reader read happens before the writer's reuse of it (pairs with `scan`).
-    static void unpin(Slot& slot) noexcept { slot.root.store(nullptr, std::memory_order_release); }
+    static void unpin(Slot& slot) noexcept {
+        if (slot.name.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+            slot.name.store(nullptr, std::memory_order_relaxed);
+        }
+        slot.root.store(nullptr, std::memory_order_release);
+    }
 
     /// Calls `visit(const Root&)` for every pinned root; writer only, after publishing. False when a reader is in the middle of pinning
     /// with `everything` announced: then nothing may be freed. A visited root may be one whose pin is just being given up or tried:
@@ -96,6 +102,20 @@ public:
             }
         }
         return true;
+    }
+
+    /// Calls `visit(const Root&, const char* name)` for every pinned root; `name` may be null. Writer only, and as with `scan` a root may
+    /// be one that is just being given up or tried: then its memory may even hold something else by now.
+    template <typename Visit>
+    void for_each_pin(Visit&& visit) const noexcept {
+        for (const Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
+            for (const Slot& slot : chunk->slots) {
+                const Root* const root = slot.root.load(std::memory_order_acquire);
+                if (root != nullptr && root != everything()) {
+                    visit(*root, slot.name.load(std::memory_order_acquire));
+                }
+            }
+        }
     }
 
     /// Slots that exist, in use or not. Any thread.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/counters.hpp"
 #include "ecsdb/storage/magazine.hpp"
 
 #include <algorithm>
@@ -20,21 +21,35 @@ struct PoolOptions {
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator.
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< Blocks double until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Never hold more than this from the allocator.
+    std::size_t kept_bytes = 0;                              ///< What a `Trimmer` leaves here in any case.
 };
 
 /// The nodes of one database.
 ///
 /// One thread, the writer, takes and gives; what it gave last it takes next, while that is still in its cache (design D8). Other threads
 /// that fill fresh pages go through a `Cache` of their own: whole magazines of nodes pass between them and the writer over a depot.
+///
+/// Blocks stay until the pool goes, unless a `Trimmer` finds one in which everything is free. So that it finds some, small nodes, most of
+/// which live long, are cut from other blocks than pages.
 class PagePool {
+    /// Heads each block. `next` and `bytes` belong to the list of all blocks; the rest to whoever cuts, keeps or trims the block.
     struct Block {
         Block* next;
         std::size_t bytes;
+        std::atomic<std::size_t> cut_bytes{0}; ///< In all nodes of the block, once no more will be cut from it; 0 before that.
+        Block* next_of_kind = nullptr;         ///< Among the reserved ones, or those with gathered nodes.
+        std::size_t gathered_bytes = 0;        ///< In free nodes a trimmer has taken off the lists …
+        Node* gathered = nullptr;              ///< … and these nodes.
     };
 
 public:
+    /// Memory that nodes of at most this size lie in never goes back to the allocator before the pool does: the writer may look at the head
+    /// of a root that was freed long ago (see `PinTable::scan`).
+    static constexpr std::uint32_t largest_stable_bytes = 256;
+
     PagePool(Allocator& allocator, const PoolOptions& options) noexcept
-        : allocator_{&allocator}, options_{options}, next_block_bytes_{options.first_block_bytes}, magazines_{allocator} {}
+        : allocator_{&allocator}, options_{options}, small_{options.first_block_bytes}, pages_{options.first_block_bytes}, magazines_{
+                                                                                                                               allocator} {}
     PagePool(const PagePool&) = delete;
     PagePool& operator=(const PagePool&) = delete;
     /// Returns every block; no node may be in use.
@@ -67,12 +82,7 @@ public:
     /// Takes back a node no version needs. Writer only.
     void give(Node* node) noexcept {
         used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) - node->bytes, std::memory_order_relaxed);
-        FreeList& list = free_[class_of(node->bytes)];
-        node->next = list.first;
-        list.first = node;
-        if (++list.count >= overflow_count) [[unlikely]] {
-            spill(list, class_of(node->bytes));
-        }
+        put_back(node);
     }
 
     /// Takes back every node of a magazine, and the magazine; they will be taken in the order they were put in. Writer only.
@@ -89,6 +99,8 @@ public:
 
     /// Puts the nodes the writer keeps for itself where other threads find them, for when memory is short. Writer only.
     void share() noexcept {
+        while (put_back_gathered()) {
+        }
         for (std::uint32_t size_class = 0; size_class < class_count; ++size_class) {
             FreeList& list = free_[size_class];
             for (std::uint32_t before = 0; list.first != nullptr && list.count != before;) {
@@ -118,6 +130,15 @@ public:
     [[nodiscard]] std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
     /// Bytes held from the allocator. Any thread.
     [[nodiscard]] std::size_t allocated_bytes() const noexcept { return allocated_bytes_.load(std::memory_order_relaxed); }
+    /// Bytes given back to the allocator so far, by trimming. Any thread.
+    [[nodiscard]] std::uint64_t returned_bytes() const noexcept { return returned_bytes_.get(); }
+    /// Bytes worth holding even while nothing is done: what trimming does not go below. Any thread.
+    [[nodiscard]] std::size_t worth_holding() const noexcept {
+        const std::size_t used = used_bytes();
+        return std::max(options_.kept_bytes, used + used / 4);
+    }
+    /// Whether there is enough beyond that for a look at it to be worthwhile. Any thread.
+    [[nodiscard]] bool is_worth_trimming() const noexcept { return allocated_bytes() > worth_holding() + options_.max_block_bytes; }
 
     /// Takes blocks until `bytes` more are at hand, and touches them, so that growing later pays no page faults. Writer only; false when
     /// refused.
@@ -131,7 +152,7 @@ public:
             for (std::size_t offset = sizeof(Block); offset < block->bytes; offset += 4096) {
                 memory[offset] = std::byte{0};
             }
-            keep_spare(block);
+            block->next_of_kind = std::exchange(spare_, block);
             reserved += block->bytes;
         }
         return true;
@@ -143,8 +164,8 @@ public:
         Cache(PagePool& pool, std::uint32_t bytes) noexcept : pool_{&pool}, size_class_{class_of(bytes)} {}
         Cache(Cache&& other) noexcept
             : pool_{other.pool_}, size_class_{other.size_class_}, current_{std::exchange(other.current_, nullptr)},
-              aside_{std::exchange(other.aside_, nullptr)}, cursor_{std::exchange(other.cursor_, nullptr)}, end_{std::exchange(other.end_,
-                                                                                                                               nullptr)} {}
+              aside_{std::exchange(other.aside_, nullptr)}, block_{std::exchange(other.block_, nullptr)},
+              cursor_{std::exchange(other.cursor_, nullptr)}, end_{std::exchange(other.end_, nullptr)} {}
         Cache& operator=(Cache&&) = delete;
         ~Cache() { release(); }
 
@@ -188,6 +209,7 @@ public:
             while (static_cast<std::size_t>(end_ - cursor_) >= bytes) {
                 give(make_node(std::exchange(cursor_, cursor_ + bytes), bytes));
             }
+            finish_block();
             put_back();
             while (aside_ != nullptr) {
                 current_ = std::exchange(aside_, aside_->next);
@@ -216,6 +238,14 @@ public:
             current_ = nullptr;
         }
 
+        void finish_block() noexcept {
+            if (block_ != nullptr) {
+                finish_cutting(*block_, cursor_);
+            }
+            block_ = nullptr;
+            cursor_ = end_ = nullptr;
+        }
+
         ECSDB_NOINLINE Node* take_slowly() noexcept {
             const std::uint32_t bytes = class_bytes(size_class_);
             if (end_ - cursor_ < static_cast<std::ptrdiff_t>(bytes)) {
@@ -228,8 +258,10 @@ public:
                 if (block == nullptr) {
                     return nullptr;
                 }
-                cursor_ = reinterpret_cast<std::byte*>(block) + block_header_bytes;
-                end_ = reinterpret_cast<std::byte*>(block) + block->bytes;
+                finish_block();
+                block_ = block;
+                cursor_ = first_place(*block);
+                end_ = place_after(*block);
             }
             return make_node(std::exchange(cursor_, cursor_ + bytes), bytes);
         }
@@ -238,11 +270,14 @@ public:
         std::uint32_t size_class_;
         Magazine* current_ = nullptr;
         Magazine* aside_ = nullptr; ///< Magazines no longer full.
+        Block* block_ = nullptr;    ///< The one being cut.
         std::byte* cursor_ = nullptr;
         std::byte* end_ = nullptr;
     };
 
 private:
+    friend class Trimmer;
+
     // Classes: every 64 bytes up to 4.5 KiB, then four per doubling, up to 4 GiB.
     static constexpr std::uint32_t small_step = 64;
     static constexpr std::uint32_t small_classes = 73;
@@ -250,12 +285,34 @@ private:
     static constexpr std::uint32_t class_count = small_classes + 4 * 20 + 4;
     static constexpr std::size_t block_alignment = 64;
     static constexpr std::size_t block_header_bytes = 64;
+    static_assert(sizeof(Block) <= block_header_bytes);
     static constexpr std::uint32_t overflow_count = 5 * Magazine::capacity;
+    /// Above these are the pages of all but the narrowest columns; up to here entity records, inner tree nodes, roots.
+    static constexpr std::uint32_t largest_small_bytes = 1024;
 
     struct FreeList {
         Node* first = nullptr;
         std::uint32_t count = 0;
     };
+
+    /// A block of the writer's that is being cut into nodes, and how large the next one will be.
+    struct Cutting {
+        std::size_t next_block_bytes;
+        Block* block = nullptr;
+        std::byte* cursor = nullptr;
+        std::byte* end = nullptr;
+
+        [[nodiscard]] Node* cut(std::uint32_t bytes) noexcept {
+            return static_cast<std::size_t>(end - cursor) < bytes ? nullptr : make_node(std::exchange(cursor, cursor + bytes), bytes);
+        }
+    };
+
+    [[nodiscard]] static std::byte* first_place(Block& block) noexcept { return reinterpret_cast<std::byte*>(&block) + block_header_bytes; }
+    [[nodiscard]] static std::byte* place_after(Block& block) noexcept { return reinterpret_cast<std::byte*>(&block) + block.bytes; }
+    /// No more nodes will be cut from `block`. Release pairs with the acquire in `Trimmer`.
+    static void finish_cutting(Block& block, const std::byte* end) noexcept {
+        block.cut_bytes.store(static_cast<std::size_t>(end - first_place(block)), std::memory_order_release);
+    }
 
     [[nodiscard]] static constexpr std::uint32_t class_of(std::uint32_t bytes) noexcept {
         if (bytes <= small_limit) [[likely]] {
@@ -302,47 +359,83 @@ private:
             put_away(*magazine);
             return list.first;
         }
-        const std::uint32_t bytes = class_bytes(size_class);
-        Node* node = nullptr;
+        if (put_back_gathered() && list.first != nullptr) {
+            return list.first;
+        }
+        Node* const node = fresh_node(class_bytes(size_class));
+        if (node != nullptr) {
+            node->next = list.first;
+            list.first = node;
+            ++list.count;
+        }
+        return list.first;
+    }
+
+    Node* fresh_node(std::uint32_t bytes) noexcept {
         if (bytes > options_.max_block_bytes / 4) {
             // So large a node gets a block to itself.
             Block* const block = new_block(block_header_bytes + bytes);
             if (block == nullptr) {
                 return nullptr;
             }
-            node = make_node(reinterpret_cast<std::byte*>(block) + block_header_bytes, bytes);
-        } else {
-            if (static_cast<std::size_t>(end_ - cursor_) < bytes && !next_block(bytes)) {
-                return nullptr;
-            }
-            node = make_node(cursor_, bytes);
-            cursor_ += bytes;
+            finish_cutting(*block, first_place(*block) + bytes);
+            return make_node(first_place(*block), bytes);
         }
-        list.first = node;
-        list.count = 1;
-        return node;
+        const bool is_small = bytes <= largest_small_bytes;
+        Cutting& own = is_small ? small_ : pages_;
+        Node* const node = own.cut(bytes);
+        if (node != nullptr) {
+            return node;
+        }
+        // Where memory is refused, the other kind's block is better than none.
+        return next_block(own, bytes) ? own.cut(bytes) : (is_small ? pages_ : small_).cut(bytes);
     }
 
-    /// A block with room for a node of `node_bytes`, which the first, small blocks may not have.
-    bool next_block(std::size_t node_bytes) noexcept {
+    /// Goes on with a block that has room for a node of `node_bytes`, which the first, small blocks may not have.
+    bool next_block(Cutting& cutting, std::size_t node_bytes) noexcept {
         Block* block = spare_;
         if (block != nullptr) {
-            spare_ = *spare_link(block);
+            spare_ = block->next_of_kind;
         } else {
-            block = new_block(std::max(next_block_bytes_, block_header_bytes + node_bytes));
+            block = new_block(std::max(cutting.next_block_bytes, block_header_bytes + node_bytes));
             if (block == nullptr) {
                 return false;
             }
-            next_block_bytes_ = std::min(options_.max_block_bytes, next_block_bytes_ * 2);
+            cutting.next_block_bytes = std::min(options_.max_block_bytes, cutting.next_block_bytes * 2);
         }
-        cursor_ = reinterpret_cast<std::byte*>(block) + block_header_bytes;
-        end_ = reinterpret_cast<std::byte*>(block) + block->bytes;
+        if (cutting.block != nullptr) {
+            finish_cutting(*cutting.block, cutting.cursor);
+        }
+        cutting.block = block;
+        cutting.cursor = first_place(*block);
+        cutting.end = place_after(*block);
         return true;
     }
-    static Block** spare_link(Block* block) noexcept {
-        return reinterpret_cast<Block**>(reinterpret_cast<std::byte*>(block) + sizeof(Block));
+
+    /// Makes the nodes that a trimmer has gathered from one block available again; false when there is none. Cost: O(nodes of a block).
+    bool put_back_gathered() noexcept {
+        Block* const block = gathered_;
+        if (block == nullptr) {
+            return false;
+        }
+        gathered_ = block->next_of_kind;
+        block->gathered_bytes = 0;
+        while (block->gathered != nullptr) {
+            Node* const node = std::exchange(block->gathered, block->gathered->next);
+            put_back(node);
+        }
+        return true;
     }
-    void keep_spare(Block* block) noexcept { *spare_link(block) = std::exchange(spare_, block); }
+    /// A free node back on its list.
+    void put_back(Node* node) noexcept {
+        const std::uint32_t size_class = class_of(node->bytes);
+        FreeList& list = free_[size_class];
+        node->next = list.first;
+        list.first = node;
+        if (++list.count >= overflow_count) [[unlikely]] {
+            spill(list, size_class);
+        }
+    }
 
     /// Any thread.
     Block* new_block(std::size_t bytes) noexcept {
@@ -364,10 +457,10 @@ private:
 
     Allocator* allocator_;
     PoolOptions options_;
-    std::size_t next_block_bytes_;
-    std::byte* cursor_ = nullptr;
-    std::byte* end_ = nullptr;
-    Block* spare_ = nullptr; ///< Reserved blocks, linked through the word after their header.
+    Cutting small_;
+    Cutting pages_;
+    Block* spare_ = nullptr;    ///< Reserved blocks.
+    Block* gathered_ = nullptr; ///< Blocks whose free nodes a trimmer has gathered. They are put back before a new block is taken.
     std::array<FreeList, class_count> free_{};
     Magazines magazines_;
     MagazineStack empties_;
@@ -375,6 +468,7 @@ private:
     std::atomic<Block*> blocks_{nullptr};
     std::atomic<std::size_t> allocated_bytes_{0};
     std::atomic<std::size_t> used_bytes_{0};
+    Counter returned_bytes_;
 };
 
 } // namespace ecsdb::storage

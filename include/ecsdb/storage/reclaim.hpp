@@ -55,6 +55,17 @@ public:
     }
     /// Bytes in nodes that only older versions contain. Any thread.
     [[nodiscard]] std::size_t retired_bytes() const noexcept { return retired_bytes_.get(); }
+    /// Of those, bytes that the last look found some pinned version to need. Any thread.
+    [[nodiscard]] std::size_t retained_bytes() const noexcept { return retained_bytes_.get(); }
+    /// Of those, bytes whose newest reader is pinned with stamp `pin`: what goes when it goes, as far as no older one needs it too. Cost:
+    /// O(pinned versions).
+    [[nodiscard]] std::size_t retained_bytes(Stamp pin) const noexcept {
+        const Bucket* bucket = buckets_;
+        while (bucket != nullptr && bucket->pin != pin) {
+            bucket = bucket->next_bucket;
+        }
+        return bucket == nullptr ? 0 : bucket->bytes_filed;
+    }
 
     /// Reads the pins and frees what none of them needs. `published` is the stamp of the version a reader can pin now. `pins` is the pin
     /// table; a root's pin stamp is its `born`. Cost: O(slots + nodes retired since the last look + nodes filed under pins that went).
@@ -74,6 +85,7 @@ public:
             }
             *link = bucket->next_bucket;
             loose.splice(bucket->nodes);
+            retained_bytes_.set(retained_bytes_.get() - bucket->bytes_filed);
             pool_->give(bucket);
         }
         while (Node* const node = loose.pop()) {
@@ -153,6 +165,7 @@ private:
     struct Bucket : Node {
         Stamp pin;
         List nodes;
+        std::size_t bytes_filed;
         Bucket* next_bucket;
     };
 
@@ -211,6 +224,8 @@ private:
                 return;
             }
             bucket->nodes.append(node);
+            bucket->bytes_filed += node->bytes;
+            retained_bytes_.add(node->bytes);
             return;
         }
         retired_bytes_.set(retired_bytes_.get() - node->bytes);
@@ -230,6 +245,7 @@ private:
         auto* const bucket = static_cast<Bucket*>(node);
         bucket->pin = pin;
         bucket->nodes = {};
+        bucket->bytes_filed = 0;
         bucket->next_bucket = buckets_;
         buckets_ = bucket;
         return bucket;
@@ -243,6 +259,7 @@ private:
     Magazine* last_magazine_ = nullptr;
     std::size_t limbo_count_ = 0;
     Counter retired_bytes_;
+    Counter retained_bytes_;
     Bucket* buckets_ = nullptr;
     Stamp* pins_ = nullptr;
     std::size_t pin_capacity_ = 0;

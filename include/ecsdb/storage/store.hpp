@@ -17,6 +17,9 @@
 
 namespace ecsdb::storage {
 
+// The writer looks at the heads of roots that may have been freed.
+static_assert(sizeof(Root) <= PagePool::largest_stable_bytes);
+
 /// The shared part of a database. Counted by its owners: the database and every view.
 class Store {
 public:
@@ -45,7 +48,9 @@ public:
     [[nodiscard]] PagePool& pool() noexcept { return pool_; }
     [[nodiscard]] const PagePool& pool() const noexcept { return pool_; }
     [[nodiscard]] Pins& pins() noexcept { return pins_; }
+    [[nodiscard]] const Pins& pins() const noexcept { return pins_; }
     [[nodiscard]] Reclaimer& reclaimer() noexcept { return reclaimer_; }
+    [[nodiscard]] const Reclaimer& reclaimer() const noexcept { return reclaimer_; }
     [[nodiscard]] ArchetypeCatalog& catalog() noexcept { return catalog_; }
     [[nodiscard]] EntityVersions& entity_versions() noexcept { return entity_versions_; }
     [[nodiscard]] const EntityVersions& entity_versions() const noexcept { return entity_versions_; }
@@ -116,6 +121,13 @@ public:
         if (slot_ != nullptr) {
             Store::Pins::unpin(*slot_);
             store_->drop_owner();
+        }
+    }
+
+    /// Says who holds this pin: `name` must live as long as the store does, like a string literal. Null takes the name away.
+    void set_name(const char* name) noexcept {
+        if (slot_ != nullptr) {
+            slot_->name.store(name, std::memory_order_release);
         }
     }
 

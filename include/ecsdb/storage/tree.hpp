@@ -138,6 +138,15 @@ public:
         }
     }
 
+    /// Bytes the tree itself takes, without the nodes it leads to. Cost: O(capacity / 64). Any thread.
+    [[nodiscard]] std::size_t own_bytes() const noexcept {
+        std::size_t bytes = top_ == nullptr ? 0 : top_->bytes;
+        for (std::uint32_t leaf = 0; leaf < capacity() >> leaf_shift; ++leaf) {
+            bytes += top_->leaves()[leaf] == nullptr ? 0 : top_->leaves()[leaf]->bytes;
+        }
+        return bytes;
+    }
+
     /// Hints that `position` will be read soon.
     void prefetch(std::uint32_t position) const noexcept {
         if (position < capacity()) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace ecsdb::storage {
 
@@ -72,6 +73,13 @@ public:
 
     /// Forgets everything: the changes stand.
     void clear() noexcept { size_ = 0; }
+    /// The same, and gives the log's memory back if it is more than `most_bytes`.
+    void clear_and_trim(std::size_t most_bytes) noexcept {
+        size_ = 0;
+        if (capacity_ > most_bytes) {
+            allocator_->deallocate(std::exchange(data_, nullptr), std::exchange(capacity_, 0), alignof(std::max_align_t));
+        }
+    }
 
 private:
     struct Entry {

@@ -96,6 +96,16 @@ public:
     [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
     void forget_destroyed() noexcept { destroyed_.clear(); }
 
+    /// Gives back what working memory large transactions have left behind. Between batches, none of which may be discarded any more.
+    void trim_working_memory() noexcept {
+        constexpr std::size_t most_bytes = std::size_t{1} << 20U;
+        workspace_.undo().clear_and_trim(most_bytes);
+        touched_.clear_and_trim(most_bytes);
+        batch_touched_.clear_and_trim(most_bytes);
+        destroyed_.clear_and_trim(most_bytes);
+        changes_.clear_and_trim(most_bytes);
+    }
+
     // Transactions ----------------------------------------------------------------------------------------------------------------------
 
     void begin_transaction() noexcept {

@@ -87,6 +87,7 @@ public:
     ColumnUpdate(storage::PinnedRoot pinned, const UpdateTables& tables, Compute compute_rows, void* context,
                  UpdateScratch& scratch) noexcept
         : pinned_{std::move(pinned)}, tables_{tables}, compute_{compute_rows}, context_{context}, scratch_{&scratch} {
+        pinned_.set_name("column update");
         scratch_->fresh.clear();
         scratch_->parts.clear();
         scratch_->swaps.clear();

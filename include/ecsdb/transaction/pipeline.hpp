@@ -27,13 +27,15 @@ struct PipelineOptions {
     std::uint64_t submit_timeout_ns = 10'000'000'000ULL; ///< How long `submit` waits for room.
     bool read_only = false;                              ///< Nothing may be submitted.
     bool own_thread = true;                              ///< False: the caller steps the writer (tests, tools, single-threaded hosts).
+    std::size_t queue_bytes = std::size_t{256} << 20U;   ///< In large transactions not yet applied, per producer.
+    WriterOptions writer = {};
 };
 
 /// Joins producers to the writer. `submit_*` and `wait` may be called from any thread; everything else says so.
 class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
-        : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock},
+        : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock, options.writer},
           notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)} {
         if (options.read_only) {
             state_.store(State::Refusing, std::memory_order_relaxed);
@@ -91,7 +93,7 @@ public:
         while (!writer_.start_driving()) {
             std::this_thread::yield(); // another thread steps the writer
         }
-        while (writer_.step() != 0) {
+        while (writer_.step() || writer_.close_batch()) {
         }
         writer_.idle();
         // Release pairs with the acquire in `wait`: what was run has been announced.
@@ -106,16 +108,15 @@ public:
         notifier_.stop(closed());
     }
 
-    /// Runs one batch on the calling thread, where the writer has none of its own, then the callbacks that are due. False when there was
-    /// nothing to run, or somebody is running it: another thread, or this very one further up the stack.
+    /// Runs one batch on the calling thread, where the writer has none of its own, then the callbacks that are due; with nothing to run,
+    /// what a writer does that rests. False when there was nothing to do, or somebody is doing it: another thread, or this very one
+    /// further up the stack.
     bool step() noexcept {
-        if (options_.own_thread || !writer_.start_driving()) {
-            return false;
-        }
-        // What slipped in behind the end has been told that it was refused.
-        const bool ran = state_.load(std::memory_order_relaxed) != State::Stopped && writer_.step() != 0;
-        writer_.stop_driving();
-        return notifier_.deliver() || ran;
+        return drive_once([&] { return writer_.step() || writer_.rest(clock_->monotonic_ns()) == 0; });
+    }
+    /// The same for a caller who waits: a batch that is held open for more is ended.
+    bool step_for_outcome() noexcept {
+        return drive_once([&] { return writer_.step() || writer_.close_batch(); });
     }
 
     /// The calling thread's own producer; null when there can be none: `no_producer` says why. Cost: one comparison after the first call.
@@ -202,6 +203,10 @@ public:
         const std::size_t prefix = deadline_ns == 0 ? 0 : sizeof(deadline_ns);
         const bool in_ring = buffer->bytes().size() + prefix <= ProducerState::largest_in_ring;
         const std::size_t body = in_ring ? buffer->bytes().size() : sizeof(buffer);
+        if (!in_ring && !has_room_for(producer, *buffer, wait_ns)) {
+            return producer.buffers_full(buffer->bytes().size(), options_.queue_bytes);
+        }
+        const std::size_t buffer_bytes = in_ring ? 0 : buffer->bytes().size(); // it may be gone as soon as it is queued
         auto header = begin(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
         if (!header) {
             return std::move(header).error();
@@ -224,6 +229,8 @@ public:
         auto sequence = enqueue(producer, *header);
         if (sequence && in_ring) [[likely]] {
             producer.give_buffer(buffer);
+        } else if (sequence) {
+            producer.note_buffer(buffer_bytes);
         }
         return sequence;
     }
@@ -296,7 +303,7 @@ public:
             }
             const auto given_up = [&] {
                 // Where the writer has no thread of its own, whoever waits does its work.
-                while (!producer.is_done(sequence) && step()) {
+                while (!producer.is_done(sequence) && step_for_outcome()) {
                 }
                 return state_.load(std::memory_order_acquire) == State::Stopped;
             };
@@ -361,6 +368,17 @@ public:
 
 private:
     enum class State : std::uint8_t { Open, Refusing, Stopped };
+
+    template <typename Work>
+    bool drive_once(Work&& work) noexcept {
+        if (options_.own_thread || !writer_.start_driving()) {
+            return false;
+        }
+        // What slipped in behind the end has been told that it was refused.
+        const bool ran = state_.load(std::memory_order_relaxed) != State::Stopped && work();
+        writer_.stop_driving();
+        return notifier_.deliver() || ran;
+    }
 
     [[nodiscard]] bool refuses() const noexcept { return fork_guard_.in_child() || state_.load(std::memory_order_relaxed) != State::Open; }
     [[nodiscard]] Error refused() const {
@@ -429,10 +447,19 @@ private:
                                                        " transactions or " + std::to_string(ProducerState::ring_bytes) +
                                                        " bytes are waiting"};
             }
-            if (!step()) {
+            if (!step_for_outcome()) {
                 producer.wait_room(*clock_, wait_ns - waited);
             }
         }
+    }
+
+    /// Waits for room among the large transactions, for at most `wait_ns`, which becomes what is left of it.
+    [[nodiscard]] bool has_room_for(ProducerState& producer, const CommandBuffer& buffer, std::uint64_t& wait_ns) noexcept {
+        const std::size_t bytes = buffer.bytes().size();
+        return producer.has_room_for_buffer(bytes, options_.queue_bytes) ||
+               (!writer_.is_this_thread() &&
+                producer.wait_room_for_buffer(
+                    *clock_, bytes, options_.queue_bytes, wait_ns, [&] { return step_for_outcome(); }, [&] { return refuses(); }));
     }
 
     /// Asks the writer to raise the mark of indices that may be handed out.
@@ -511,7 +538,7 @@ private:
         std::uint64_t idle_since = 0;
         int spins = 0;
         for (;;) {
-            if (writer_.step() != 0) {
+            if (writer_.step()) {
                 spins = 0;
                 idle_since = 0;
                 continue;
@@ -524,7 +551,7 @@ private:
                 idle_since = 0;
                 continue;
             }
-            if (++spins == 1) {
+            if (++spins == 1 && !writer_.holds_batch()) {
                 writer_.idle();
             }
             if (spins < 24) {
@@ -537,11 +564,11 @@ private:
                 std::this_thread::yield();
                 continue;
             }
-            // Views may go while nothing is written: look again now and then until nothing is held for them.
-            const bool holding = writer_.reclaim();
-            queue_.sleep(holding ? 10'000'000 : 1'000'000'000, [&] { return stop.stop_requested(); });
-            spins = 0;
-            idle_since = 0;
+            if (const std::uint64_t pause = writer_.rest(now); pause != 0) {
+                queue_.sleep(pause, [&] { return stop.stop_requested(); });
+                spins = 0;
+                idle_since = 0;
+            }
         }
         writer_.stop_driving();
     }

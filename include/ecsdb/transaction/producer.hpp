@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -150,8 +151,30 @@ public:
         buffer->next = std::exchange(free_buffers_, buffer);
     }
 
+    /// Whether a buffer of `bytes` may be queued when at most `limit` bytes in buffers are to wait. One alone always may: a limit bounds
+    /// what piles up, not how large a transaction can be.
+    [[nodiscard]] bool has_room_for_buffer(std::size_t bytes, std::size_t limit) const noexcept {
+        const std::uint64_t waiting = waiting_buffer_bytes();
+        return waiting == 0 || (bytes <= limit && waiting <= limit - bytes);
+    }
+    /// Says so in figures.
+    [[nodiscard]] Error buffers_full(std::size_t bytes, std::size_t limit) const {
+        return Error{ErrorCode::QueueFull, "the queue to the writer is full: " + std::to_string(waiting()) +
+                                               " transactions are waiting, with " + std::to_string(waiting_buffer_bytes()) +
+                                               " bytes in large ones; " + std::to_string(bytes) + " more would pass the limit of " +
+                                               std::to_string(limit)};
+    }
+    /// Counts a buffer that was submitted.
+    void note_buffer(std::size_t bytes) noexcept { buffer_bytes_submitted_ += bytes; }
+    /// Bytes in submitted buffers that the writer has not given back. Acquire pairs with the release in `return_buffer`.
+    [[nodiscard]] std::uint64_t waiting_buffer_bytes() const noexcept {
+        return buffer_bytes_submitted_ - buffer_bytes_run_.load(std::memory_order_acquire);
+    }
+
     [[nodiscard]] CommandQueue& queue() noexcept { return *queue_; }
     [[nodiscard]] std::uint64_t submitted() const noexcept { return submitted_; }
+    /// Commands submitted and not yet announced.
+    [[nodiscard]] std::uint64_t waiting() const noexcept { return submitted_ - done_.load(std::memory_order_acquire); }
 
     // The writer
     // ----------------------------------------------------------------------------------------------------------------------------
@@ -161,6 +184,7 @@ public:
     void note_ring_end(std::uint32_t ring_end) noexcept { run_ring_end_ = ring_end; }
     /// A large transaction's buffer goes home. Release pairs with the acquire in `collect_returned`.
     void return_buffer(CommandBuffer* buffer) noexcept {
+        buffer_bytes_run_.store(buffer_bytes_run_.load(std::memory_order_relaxed) + buffer->bytes().size(), std::memory_order_release);
         CommandBuffer* expected = returned_.load(std::memory_order_relaxed);
         do {
             buffer->next = expected;
@@ -212,6 +236,24 @@ public:
     }
     /// Wakes whoever waits, to look at what they wait for again.
     void wake() noexcept { wake_up_.notify_now(); }
+    /// Waits until a buffer of `bytes` may be queued; false after `wait_ns`, from which it subtracts what it has waited. `help()` does the
+    /// writer's work where nobody else does, and `given_up()` ends the wait early.
+    template <typename Help, typename GivenUp>
+    bool wait_room_for_buffer(Clock& clock, std::size_t bytes, std::size_t limit, std::uint64_t& wait_ns, Help&& help,
+                              GivenUp&& given_up) noexcept {
+        const std::uint64_t begun = clock.monotonic_ns();
+        for (std::uint64_t waited = 0; !has_room_for_buffer(bytes, limit) && !given_up();) {
+            if (waited >= wait_ns) {
+                return false;
+            }
+            if (!help()) {
+                wait_room(clock, wait_ns - waited);
+            }
+            waited = clock.monotonic_ns() - begun;
+        }
+        wait_ns -= std::min(wait_ns, clock.monotonic_ns() - begun);
+        return true;
+    }
     bool wait_room(Clock& clock, std::uint64_t timeout_ns) noexcept {
         const std::uint64_t before = done_.load(std::memory_order_seq_cst);
         return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) != before || before == submitted_; });
@@ -281,6 +323,7 @@ private:
     std::uint64_t consumed_seen_ = 0;
     std::uint64_t done_seen_ = 0;
     std::uint64_t submitted_ = 0;
+    std::uint64_t buffer_bytes_submitted_ = 0;
     CommandBuffer* free_buffers_ = nullptr;
     std::uint32_t id_next_ = 0;
     std::uint32_t id_end_ = 0;
@@ -293,6 +336,7 @@ private:
     std::atomic<std::uint32_t> consumed_{0};
     std::atomic<std::uint32_t> failure_count_{0};
     std::atomic<CommandBuffer*> returned_{nullptr};
+    std::atomic<std::uint64_t> buffer_bytes_run_{0};
     std::atomic<std::uint64_t> watched_{nobody_watches};
     std::atomic<Doorbell*> watcher_{nullptr};
     WakeUp wake_up_;

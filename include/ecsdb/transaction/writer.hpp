@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/storage/holders.hpp"
+#include "ecsdb/storage/trimmer.hpp"
 #include "ecsdb/transaction/apply.hpp"
 #include "ecsdb/transaction/delta_recorder.hpp"
 #include "ecsdb/transaction/participant.hpp"
@@ -14,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -26,18 +29,25 @@ struct WriterCounters {
     std::atomic<std::uint64_t> batches{0};
 };
 
+/// How the writer cuts batches, and when it tidies up.
+struct WriterOptions {
+    /// A batch may have at most this many transactions: beyond it, those of a synced database would wait too long for their sync.
+    static constexpr std::size_t most_in_batch = 8192;
+
+    std::size_t batch_transactions = 32;         ///< A batch ends with so many, if not before.
+    std::uint64_t batch_ns = 0;                  ///< A batch may be held open so long for more to come.
+    std::uint64_t trim_after_ns = 1'000'000'000; ///< Free memory goes back once nothing has been written for so long.
+};
+
 /// The writer as an object that can be stepped: a thread is only its driver, so tests can drive it themselves (design D12).
 ///
 /// Batches are small, so that freed pages are still in cache when the next batch takes them.
 class Writer {
 public:
-    static constexpr std::size_t batch_commands = 32;
-    /// When a participant pays per batch (a sync), a batch goes on while commands keep coming.
-    static constexpr std::size_t large_batch_commands = 8192;
-
-    Writer(storage::Store& store, CommandQueue& queue, EntityIds& ids, Clock& clock)
-        : store_{&store}, queue_{&queue}, ids_{&ids}, clock_{&clock}, state_{store}, recorder_{store.allocator()} {
-        finished_tasks_.reserve(large_batch_commands + batch_commands);
+    Writer(storage::Store& store, CommandQueue& queue, EntityIds& ids, Clock& clock, const WriterOptions& options = {})
+        : store_{&store}, queue_{&queue}, ids_{&ids}, clock_{&clock}, options_{options}, state_{store}, recorder_{store.allocator()},
+          trimmer_{store.allocator(), store.pool()} {
+        finished_tasks_.reserve(WriterOptions::most_in_batch);
     }
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
@@ -67,23 +77,39 @@ public:
     }
     void stop_driving() noexcept { driver_.store(nullptr, std::memory_order_release); }
 
-    /// Runs one batch, if there is anything to run; the number of commands taken. The driver only.
-    std::size_t step() noexcept {
-        std::array<CommandHeader*, batch_commands> commands; // NOLINT: filled by the queue
-        std::size_t taken = queue_->take(commands.data(), batch_commands);
-        if (taken == 0) {
-            return 0;
+    /// Runs what is waiting, up to the end of a batch; false when there was nothing to do. A batch that may be held open for more is: later
+    /// steps go on with it, and end it once its time is up. The driver only.
+    bool step() noexcept {
+        std::array<CommandHeader*, commands_at_once> commands; // NOLINT: filled by the queue
+        // Whoever pays per batch (a sync) has it go on while commands keep coming; else one look has to do.
+        const std::size_t most = large_batches_ ? WriterOptions::most_in_batch : options_.batch_transactions;
+        const bool looks_again = large_batches_ || options_.batch_ns != 0;
+        bool ran = false;
+        while (in_batch_ < most) {
+            const std::size_t wanted = std::min(commands.size(), most - in_batch_);
+            const std::size_t taken = queue_->take(commands.data(), wanted);
+            if (taken != 0) {
+                ran = true;
+                open_batch();
+                in_batch_ += taken;
+                run_all({commands.data(), taken}, ready_);
+            }
+            if (taken == 0 || (taken < wanted && !looks_again)) {
+                break;
+            }
         }
-        // Whole microseconds: that is what the log keeps.
-        time_ns_ = std::max(time_ns_, clock_->wall_ns() / 1000 * 1000);
-        const bool ready = begin_batch();
-        std::size_t total = 0;
-        while (taken != 0) {
-            total += taken;
-            run_all({commands.data(), taken}, ready);
-            taken = large_batches_ && total < large_batch_commands ? queue_->take(commands.data(), batch_commands) : 0;
+        return in_batch_ < most && holds_batch() && clock_->monotonic_ns() < close_at_ ? ran : close_batch();
+    }
+
+    /// Whether transactions have been run that wait for their batch to end. The driver only.
+    [[nodiscard]] bool holds_batch() const noexcept { return options_.batch_ns != 0 && batch_committed_ != 0 && !in_a_hurry_; }
+
+    /// Ends the batch that has been begun, and publishes it; false when there is none. The driver only.
+    bool close_batch() noexcept {
+        if (in_batch_ == 0) {
+            return false;
         }
-        if (ready) {
+        if (ready_) {
             end_batch();
         }
         if (short_of_memory_) [[unlikely]] {
@@ -100,8 +126,10 @@ public:
         if (reclaimer.due(store_->pins().slot_count())) {
             reclaimer.collect(store_->pins(), store_->published()->born);
         }
+        in_batch_ = 0;
+        in_a_hurry_ = false;
         announce_all();
-        return total;
+        return true;
     }
 
     /// Tells the participants that nothing is waiting to be run.
@@ -109,6 +137,32 @@ public:
         for (Participant* const participant : participants_) {
             participant->idle();
         }
+    }
+
+    /// For a writer that has nothing to run: frees what the views that have gone no longer need, and, after a while, gives free memory
+    /// back, one bounded piece per call. Returns how long it may sleep then; 0 when there is more to do. The driver only.
+    [[nodiscard]] std::uint64_t rest(std::uint64_t now_ns) noexcept {
+        if (holds_batch()) {
+            return close_at_ - std::min(close_at_, now_ns);
+        }
+        if (std::exchange(worked_, false)) {
+            resting_since_ = now_ns;
+            trimmed_ = false;
+            trimmer_.cancel();
+        }
+        // Views may go while nothing is written: look again now and then until nothing is held for them.
+        std::uint64_t pause = reclaim() ? 10'000'000 : 1'000'000'000;
+        if (const std::uint64_t rested = now_ns - resting_since_; rested < options_.trim_after_ns) {
+            pause = trimmer_.has_work() ? std::min(pause, options_.trim_after_ns - rested) : pause;
+        } else {
+            if (!std::exchange(trimmed_, true)) {
+                state_.trim_working_memory();
+            }
+            if (trimmer_.piece()) {
+                return 0;
+            }
+        }
+        return pause;
     }
 
     /// Frees what the views that have gone no longer need; when nothing else is to be done. True when something is still held.
@@ -145,11 +199,25 @@ public:
     }
 
 private:
+    static constexpr std::size_t commands_at_once = 32;
+
     static const void* this_thread() noexcept {
         static thread_local char own = 0;
         return &own;
     }
 
+    void open_batch() noexcept {
+        if (in_batch_ != 0) {
+            return;
+        }
+        // Whole microseconds: that is what the log keeps.
+        time_ns_ = std::max(time_ns_, clock_->wall_ns() / 1000 * 1000);
+        if (options_.batch_ns != 0) {
+            close_at_ = clock_->monotonic_ns() + options_.batch_ns;
+        }
+        worked_ = true;
+        ready_ = begin_batch();
+    }
     bool begin_batch() noexcept {
         counters_.batches.store(counters_.batches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         published_ = store_->published();
@@ -273,6 +341,8 @@ private:
         }
         if (task.is_transaction()) {
             state_.begin_transaction();
+        } else {
+            in_a_hurry_ = true; // somebody waits for a chore of the engine
         }
         Result<void> result = task.run(state_);
         if (!result) {
@@ -325,10 +395,21 @@ private:
     void fail(CommandHeader& header, std::uint64_t sequence, MakeError&& make_error) noexcept {
         counters_.failed.store(counters_.failed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
         Error error = make_error();
-        short_of_memory_ = short_of_memory_ || error.code() == ErrorCode::OutOfMemory;
-        if ((header.flags & CommandHeader::wants_error) != 0) {
+        const bool explains = (header.flags & CommandHeader::wants_error) != 0;
+        if (error.code() == ErrorCode::OutOfMemory) [[unlikely]] {
+            error = note_shortage(std::move(error), explains);
+        }
+        if (explains) {
             header.producer->note_failure(sequence, std::move(error));
         }
+    }
+    /// Names the holder of the oldest version in `error`, if it `explains`.
+    ECSDB_NOINLINE Error note_shortage(Error error, bool explains) noexcept {
+        if (!std::exchange(short_of_memory_, true)) {
+            reclaim(); // so that what is held is filed under who holds it
+        }
+        const std::string holder = explains ? storage::blame_oldest_holder(*store_, clock_->wall_ns()) : std::string{};
+        return holder.empty() ? std::move(error) : Error{ErrorCode::OutOfMemory, error.message() + holder};
     }
 
     void end_batch() noexcept {
@@ -380,8 +461,10 @@ private:
     CommandQueue* queue_;
     EntityIds* ids_;
     Clock* clock_;
+    WriterOptions options_;
     storage::WriteBuffer state_;
     DeltaRecorder recorder_;
+    storage::Trimmer trimmer_;
     std::vector<Participant*> participants_;
     std::vector<Task*> finished_tasks_;
     bool records_ = false;
@@ -390,6 +473,13 @@ private:
     bool short_of_memory_ = false;
     std::uint64_t time_ns_ = 0;
     const storage::Root* published_ = nullptr;
+    std::size_t in_batch_ = 0; ///< Commands run in the batch that is open; 0 when there is none.
+    bool ready_ = false;       ///< Memory was had to begin it.
+    bool in_a_hurry_ = false;  ///< It is not to be held open.
+    std::uint64_t close_at_ = 0;
+    bool worked_ = true;  ///< Since the last rest.
+    bool trimmed_ = true; ///< Nothing has been left behind since by transactions.
+    std::uint64_t resting_since_ = 0;
     std::uint64_t batch_committed_ = 0;
     ProducerState* batch_producers_ = nullptr;
     WriterCounters counters_;
