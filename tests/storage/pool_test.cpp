@@ -56,6 +56,52 @@ TEST_CASE("a pool that gets no memory says so and works once there is some", "[s
     CHECK(pool.used_bytes() == 0);
 }
 
+TEST_CASE("at the limit larger nodes are cut up for smaller ones, by the writer and by others", "[storage][memory]") {
+    CountingAllocator allocator;
+    PoolOptions options = blocks_of(65536, 65536);
+    options.memory_limit = 20 * 65536;
+    PagePool pool{allocator, options};
+    std::vector<Node*> large;
+    while (Node* const node = pool.take(4800)) {
+        large.push_back(node);
+    }
+    REQUIRE(large.size() > 200);
+    while (pool.take(200) != nullptr) { // the end of the last block
+    }
+    const std::size_t allocated = pool.allocated_bytes();
+    for (int i = 0; i < 3; ++i) {
+        pool.give(large.back());
+        large.pop_back();
+    }
+    std::vector<Node*> small;
+    while (Node* const node = pool.take(200)) {
+        fill(node, static_cast<int>(small.size() % 100));
+        small.push_back(node);
+    }
+    CHECK(small.size() >= std::size_t{3} * 4800 / 256);
+    for (std::size_t i = 0; i < small.size(); ++i) {
+        REQUIRE(holds(small[i], static_cast<int>(i % 100)));
+    }
+    CHECK(pool.take(4800) == nullptr);
+    for (int i = 0; i < 5; ++i) {
+        pool.give(large.back());
+        large.pop_back();
+    }
+    pool.share();
+    {
+        PagePool::Cache cache{pool, 200};
+        std::vector<Node*> taken;
+        while (Node* const node = cache.take()) {
+            taken.push_back(node);
+        }
+        CHECK(taken.size() >= std::size_t{5} * 4800 / 256);
+        for (Node* const node : taken) {
+            cache.give(node);
+        }
+    }
+    CHECK(pool.allocated_bytes() == allocated);
+}
+
 TEST_CASE("a pool keeps to its memory limit", "[storage][memory]") {
     CountingAllocator allocator;
     PoolOptions options = blocks_of(4096, 4096);

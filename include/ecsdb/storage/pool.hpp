@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <utility>
 
 namespace ecsdb::storage {
@@ -33,6 +34,9 @@ class PagePool {
     };
 
 public:
+    /// Smaller nodes are never cut up, so whoever follows an outdated pointer to one still finds a node's header there.
+    static constexpr std::uint32_t always_whole_bytes = 1024;
+
     PagePool(Allocator& allocator, const PoolOptions& options) noexcept
         : allocator_{&allocator}, options_{options}, next_block_bytes_{options.first_block_bytes}, magazines_{allocator} {}
     PagePool(const PagePool&) = delete;
@@ -225,11 +229,12 @@ public:
                     return take();
                 }
                 Block* const block = pool_->new_block(std::max<std::size_t>(pool_->options_.max_block_bytes, 2 * std::size_t{bytes}));
-                if (block == nullptr) {
+                const std::span<std::byte> room = block != nullptr ? room_in(block) : pool_->take_larger(size_class_);
+                if (room.empty()) {
                     return nullptr;
                 }
-                cursor_ = reinterpret_cast<std::byte*>(block) + block_header_bytes;
-                end_ = reinterpret_cast<std::byte*>(block) + block->bytes;
+                cursor_ = room.data();
+                end_ = room.data() + room.size();
             }
             return make_node(std::exchange(cursor_, cursor_ + bytes), bytes);
         }
@@ -312,7 +317,7 @@ private:
             }
             node = make_node(reinterpret_cast<std::byte*>(block) + block_header_bytes, bytes);
         } else {
-            if (static_cast<std::size_t>(end_ - cursor_) < bytes && !next_block(bytes)) {
+            if (static_cast<std::size_t>(end_ - cursor_) < bytes && !next_room(size_class)) {
                 return nullptr;
             }
             node = make_node(cursor_, bytes);
@@ -323,21 +328,48 @@ private:
         return node;
     }
 
-    /// A block with room for a node of `node_bytes`, which the first, small blocks may not have.
-    bool next_block(std::size_t node_bytes) noexcept {
+    /// Room for a node of this class: a block, or what is left when there are no more.
+    bool next_room(std::uint32_t size_class) noexcept {
         Block* block = spare_;
         if (block != nullptr) {
             spare_ = *spare_link(block);
-        } else {
-            block = new_block(std::max(next_block_bytes_, block_header_bytes + node_bytes));
-            if (block == nullptr) {
-                return false;
-            }
+        } else if ((block = new_block(std::max(next_block_bytes_, block_header_bytes + class_bytes(size_class)))) != nullptr) {
             next_block_bytes_ = std::min(options_.max_block_bytes, next_block_bytes_ * 2);
         }
-        cursor_ = reinterpret_cast<std::byte*>(block) + block_header_bytes;
-        end_ = reinterpret_cast<std::byte*>(block) + block->bytes;
+        const std::span<std::byte> room = block != nullptr ? room_in(block) : take_own_larger(size_class);
+        if (room.empty()) {
+            return false;
+        }
+        cursor_ = room.data();
+        end_ = room.data() + room.size();
         return true;
+    }
+    [[nodiscard]] static std::span<std::byte> room_in(Block* block) noexcept {
+        return {reinterpret_cast<std::byte*>(block) + block_header_bytes, block->bytes - block_header_bytes};
+    }
+
+    /// The memory of a free node of a larger class, to be cut up; empty when there is none. Nodes are never joined again: only for when
+    /// the allocator gives no more, lest a database that filled its memory with nodes of one size have none of another for ever. Any
+    /// thread.
+    ECSDB_NOINLINE std::span<std::byte> take_larger(std::uint32_t than_class) noexcept {
+        for (std::uint32_t size_class = class_count; --size_class > std::max(than_class, class_of(always_whole_bytes));) {
+            if (Magazine* const magazine = depot_[size_class].pop(magazines_); magazine != nullptr) {
+                auto* const memory = reinterpret_cast<std::byte*>(magazine->nodes[--magazine->count]);
+                magazine->count == 0 ? put_away(*magazine) : depot_[size_class].push(*magazine);
+                return {memory, class_bytes(size_class)};
+            }
+        }
+        return {};
+    }
+    /// The same, from the writer's own lists first. Writer only.
+    ECSDB_NOINLINE std::span<std::byte> take_own_larger(std::uint32_t than_class) noexcept {
+        for (std::uint32_t size_class = class_count; --size_class > std::max(than_class, class_of(always_whole_bytes));) {
+            if (FreeList& list = free_[size_class]; list.first != nullptr) {
+                --list.count;
+                return {reinterpret_cast<std::byte*>(std::exchange(list.first, list.first->next)), class_bytes(size_class)};
+            }
+        }
+        return take_larger(than_class);
     }
     static Block** spare_link(Block* block) noexcept {
         return reinterpret_cast<Block**>(reinterpret_cast<std::byte*>(block) + sizeof(Block));

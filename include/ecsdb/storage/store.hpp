@@ -20,6 +20,8 @@ namespace ecsdb::storage {
 class Store {
 public:
     using Pins = PinTable<Root>;
+    // A reader may announce a root just as it is recycled, and reading the pins then looks at its header.
+    static_assert(sizeof(Root) <= PagePool::always_whole_bytes);
 
     /// Null when memory is refused. The allocator must outlive the last owner.
     [[nodiscard]] static Store* create(Allocator& allocator, const PoolOptions& options, std::shared_ptr<const Schema> schema) noexcept {

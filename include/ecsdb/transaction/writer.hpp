@@ -321,10 +321,10 @@ private:
     }
 
     void end_batch() noexcept {
+        const storage::Root* const next = state_.finish_batch();
         if (batch_committed_ == 0) {
             return; // nothing to publish: the root under construction goes on into the next batch
         }
-        const storage::Root* const next = state_.finish_batch();
         for (Participant* const participant : participants_) {
             if (Result<void> sealed = participant->seal(*published_, state_.writable_root()); !sealed) [[unlikely]] {
                 discard(sealed.error());
