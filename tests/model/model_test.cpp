@@ -1,10 +1,9 @@
-// Random programs from several threads against a plain model. Runs for ECSDB_MODEL_SECONDS (5 where it is not set), and prints its seed;
-// ECSDB_MODEL_SEED repeats one.
+// Random programs against a plain model: of several threads on entities of their own, and of one with every form of transaction. Runs for
+// ECSDB_TEST_SECONDS (3 where it is not set) and prints its seed; ECSDB_TEST_SEED repeats one.
+#include "support/environment.hpp"
 #include "transaction/random_program.hpp"
 
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <string>
@@ -13,11 +12,6 @@
 
 namespace ecsdb::test::model_test {
 namespace {
-
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-    const char* const text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 /// A thread's own entities: nobody else changes them, so their state follows from its own program alone.
 class Client {
@@ -213,12 +207,10 @@ private:
 } // namespace
 
 TEST_CASE("random programs of several threads leave what their plain models say", "[model][threads]") {
-    const std::uint64_t seconds = number_from("ECSDB_MODEL_SECONDS", 5);
-    const std::uint64_t seed = number_from("ECSDB_MODEL_SEED", std::random_device{}());
-    std::printf("model: seed %llu\n", static_cast<unsigned long long>(seed));
+    const std::uint64_t seed = test_seed("model/model");
     CAPTURE(seed);
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + seconds * 1'000'000'000 * 3 / 5;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3) * 1'000'000'000 / 2;
     World8 db = open_db();
     // What all of them share: a sum that transfers and whole-column updates conserve.
     constexpr std::int64_t banks = 64;
@@ -285,11 +277,9 @@ TEST_CASE("random programs of several threads leave what their plain models say"
 }
 
 TEST_CASE("random programs with every form of transaction follow the model, and so does a replica", "[model]") {
-    const std::uint64_t seconds = number_from("ECSDB_MODEL_SECONDS", 5);
-    std::uint64_t seed = number_from("ECSDB_MODEL_SEED", std::random_device{}());
-    std::printf("model: seed %llu\n", static_cast<unsigned long long>(seed));
+    std::uint64_t seed = test_seed("model/model");
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + seconds * 1'000'000'000 * 2 / 5;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3) * 1'000'000'000 / 2;
     std::uint64_t rounds = 0;
     do {
         CAPTURE(seed);

@@ -186,6 +186,18 @@ TEST_CASE("what was loaded in bulk is what a reader finds, however it came in pi
     }
 }
 
+TEST_CASE("a transaction that fails after a bulk load takes nothing of it back", "[storage]") {
+    CountingAllocator allocator;
+    World world{allocator, schema_of_all_kinds()};
+    Model model;
+    REQUIRE(load_everything(world, model, 100) == Outcome::Done);
+    world.undo([](WriteBuffer& writer) { REQUIRE(writer.create(Entity{7000, 1, 0}) == Outcome::Done); });
+    CHECK(difference(world.published(), world.store().schema(), model).empty());
+    world.commit([](WriteBuffer& writer) { REQUIRE(writer.create(Entity{7000, 1, 0}) == Outcome::Done); });
+    enliven(model, {7000}, 1);
+    CHECK(difference(world.published(), world.store().schema(), model).empty());
+}
+
 TEST_CASE("writing goes on after a bulk load as after any batch", "[storage]") {
     CountingAllocator allocator;
     World world{allocator, schema_of_all_kinds()};

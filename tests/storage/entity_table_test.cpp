@@ -65,6 +65,24 @@ TEST_CASE("a table that gets no memory says so", "[storage][memory]") {
     }
 }
 
+TEST_CASE("a page of records goes again with the transaction that needed it first", "[storage]") {
+    Bench bench;
+    EntityTable table;
+    *table.writable(bench.workspace, 5) = {1, 1, 1};
+    bench.workspace.keep();
+    const std::size_t used = bench.pool.used_bytes();
+    for (std::uint32_t index = 64; index < 64 * 60; ++index) {
+        REQUIRE(table.writable(bench.workspace, index) != nullptr);
+    }
+    REQUIRE(bench.pool.used_bytes() > used);
+    bench.workspace.undo_all();
+    CHECK(bench.pool.used_bytes() == used);
+    CHECK(table.find(64) == nullptr);
+    CHECK(table.at(5).row == 1);
+    REQUIRE(table.writable(bench.workspace, 64) != nullptr);
+    CHECK(table.at(64).generation == 0);
+}
+
 TEST_CASE("only the living generation is found", "[storage]") {
     Bench bench;
     EntityTable table;

@@ -283,6 +283,80 @@ TEST_CASE("each producer's transactions run in the order it submitted them", "[t
     }
 }
 
+TEST_CASE("each producer's transactions run in order whatever their form, and no view shows a row go back",
+          "[transaction][pipeline][threads]") {
+    // Each producer counts in a row of its own; a column update writes the rows of all.
+    constexpr std::size_t producers = 4;
+    constexpr std::int64_t transactions = 400;
+    World8 db = open_db();
+    std::vector<Entity> own;
+    {
+        auto tx = db.begin();
+        for (std::size_t t = 0; t < producers; ++t) {
+            own.push_back(tx.create(Account{0}, Level{static_cast<std::uint8_t>(t)}));
+        }
+        REQUIRE(tx.commit());
+    }
+    std::atomic<int> failed{0};
+    std::atomic<std::size_t> running{producers};
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t t = 0; t < producers; ++t) {
+            threads.emplace_back([&, t] {
+                const Entity mine = own[t];
+                World8::Producer producer = db.producer();
+                for (std::int64_t i = 1; i <= transactions; ++i) {
+                    // None waits for the one before, unless its form does.
+                    switch (i % 5) {
+                    case 0:
+                        failed += !producer.execute([&](World8::WriteState& state) -> Result<void> {
+                            return state.get<Account>(mine)->balance == i - 1 ? state.update(mine, Account{i})
+                                                                              : Result<void>{Error{ErrorCode::Aborted, "out of order"}};
+                        });
+                        break;
+                    case 1:
+                        failed += !producer.update<Account, const Level>([t, i](Account& account, const Level& level) {
+                            // Only after the one before does it count on.
+                            account.balance = level.number == t && account.balance == i - 1 ? i : account.balance;
+                        });
+                        break;
+                    case 2: {
+                        auto tx = producer.begin();
+                        tx.set(mine, Visible{}).update(mine, Account{i});
+                        failed += !tx.submit().is_submitted();
+                        break;
+                    }
+                    case 3: {
+                        auto changes = producer.changes();
+                        changes.remove<Visible>(mine).update(mine, Account{i});
+                        failed += !producer.apply(changes);
+                        break;
+                    }
+                    default:
+                        failed += !producer.update(mine, Account{i}).is_submitted();
+                    }
+                }
+                failed += !producer.set(mine, Visible{}).wait();
+                --running;
+            });
+        }
+        std::array<std::int64_t, producers> last{};
+        while (running != 0) {
+            const auto view = db.read();
+            for (std::size_t t = 0; t < producers; ++t) {
+                const std::int64_t now = view.get<Account>(own[t])->balance;
+                failed += now < last[t];
+                last[t] = now;
+            }
+        }
+    }
+    CHECK(failed == 0);
+    for (const Entity entity : own) {
+        CHECK(db.get<Account>(entity) == Account{transactions});
+    }
+    CHECK(db.statistics().failed == 0);
+}
+
 TEST_CASE("several threads may wait where nobody drives the writer but they", "[transaction][pipeline][threads]") {
     World8 db = open_db(stepped());
     const Result<Entity> entity = db.execute([](auto& state) { return state.create(Account{0}); });

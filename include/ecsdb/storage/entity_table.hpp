@@ -48,18 +48,22 @@ public:
         return records(pages_.at(geometry.page_of(index)))[geometry.row_in_page(index)];
     }
 
-    /// A record the batch may change. Null when memory is refused.
+    /// A record the batch may change. Null when memory is refused. A page made for it goes again if the transaction fails: the ids of one
+    /// that does are burnt, so nobody else would ever need it.
     [[nodiscard]] EntityRecord* writable(Workspace& workspace, std::uint32_t index) noexcept {
         Node** const place = pages_.writable_place(workspace, geometry.page_of(index));
         if (place == nullptr) {
             return nullptr;
         }
         if (*place == nullptr) [[unlikely]] {
-            *place = workspace.allocate_zeroed(geometry.page_bytes());
+            Node* const fresh = workspace.allocate_zeroed(geometry.page_bytes());
+            if (fresh == nullptr || !workspace.replace(*place, fresh)) {
+                return nullptr;
+            }
         } else if (workspace.own(*place) == nullptr) {
             return nullptr;
         }
-        return *place == nullptr ? nullptr : records(*place) + geometry.row_in_page(index);
+        return records(*place) + geometry.row_in_page(index);
     }
 
     /// Records that lie together, all of which the batch may change.
