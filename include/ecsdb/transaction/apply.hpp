@@ -23,10 +23,13 @@ struct OperationFailure {
     return outcome != storage::Outcome::Done && outcome != storage::Outcome::Absent;
 }
 
-/// Says in words what could not be done.
+/// Says in words what could not be done; `field` is the one whose handle was refused, if that is why.
 [[nodiscard]] inline Error describe_failure(const Schema& schema, OperationKind kind, Entity entity, TableId table,
-                                            storage::Outcome outcome) {
+                                            storage::Outcome outcome, FieldId field = 0) {
     using storage::Outcome;
+    if (kind == OperationKind::Content) {
+        return Error{ErrorCode::OutOfMemory, "no memory for a text or blob"};
+    }
     constexpr std::string_view verbs[] = {"create", "destroy", "insert", "update", "set", "remove", "update a field of"};
     const bool whole_entity = kind == OperationKind::Create || kind == OperationKind::Destroy;
     std::string what{verbs[static_cast<std::size_t>(kind)]};
@@ -43,6 +46,10 @@ struct OperationFailure {
         return Error{ErrorCode::WrongShard, what + ": the id was made by the database of shard " + std::to_string(entity.shard())};
     case Outcome::OutOfMemory:
         return Error{ErrorCode::OutOfMemory, what + ": no memory for the pages it touches"};
+    case Outcome::ForeignContent:
+        return Error{ErrorCode::InvalidArgument, what + ": field `" + schema.table(table).fields[field].name +
+                                                     "` brings a handle that is neither of this transaction " +
+                                                     "(what its `text` or `blob` returned) nor the one the row has"};
     case Outcome::Done:
     case Outcome::Absent:
         break;
@@ -83,7 +90,14 @@ inline storage::Outcome create_with_components(storage::WriteBuffer& state, Oper
         operations.advance();
         const Operation& insert = operations.current();
         if (insert.bytes != 0) {
-            std::memcpy(state.fresh_row(home, shape->column_of(insert.table), row), insert.payload(), insert.bytes);
+            std::byte* const place = state.fresh_row(home, shape->column_of(insert.table), row);
+            std::memcpy(place, insert.payload(), insert.bytes);
+            if (const Table& table = schema.table(insert.table); table.has_contents()) [[unlikely]] {
+                const storage::Outcome settled = state.settle_fresh(create.entity.index(), table, place);
+                if (settled != storage::Outcome::Done) {
+                    return settled;
+                }
+            }
         }
         if (!state.changes().added(create.entity.index(), insert.table)) {
             return storage::Outcome::OutOfMemory;
@@ -115,6 +129,13 @@ inline storage::Outcome create_with_components(storage::WriteBuffer& state, Oper
         std::memcpy(&offset, operation.payload(), sizeof(offset));
         return state.update_part(operation.entity, operation.table, offset, operation.bytes - static_cast<std::uint32_t>(sizeof(offset)),
                                  operation.payload() + sizeof(offset));
+    }
+    case OperationKind::Content: {
+        std::uint64_t ordinal = 0;
+        std::memcpy(&ordinal, operation.payload(), sizeof(ordinal));
+        const bool staged = state.contents().stage(operation.entity.to_bits(), static_cast<std::uint32_t>(ordinal),
+                                                   {operation.payload() + sizeof(ordinal), operation.bytes - sizeof(ordinal)});
+        return staged ? storage::Outcome::Done : storage::Outcome::OutOfMemory;
     }
     }
     return storage::Outcome::NotFound;

@@ -172,7 +172,7 @@ private:
             if (header->form == Form::Operations && header->bytes >= sizeof(Operation) &&
                 (header->flags & CommandHeader::has_deadline) == 0) {
                 const auto& operation = *reinterpret_cast<const Operation*>(header + 1);
-                if (operation.kind >= OperationKind::Insert) {
+                if (operation.kind >= OperationKind::Insert && operation.kind != OperationKind::Content) {
                     visit(operation);
                 }
             }
@@ -246,7 +246,8 @@ private:
             state_.undo_transaction();
             fail(header, sequence, [&] {
                 const Operation& operation = *failure.operation;
-                return describe_failure(store_->schema(), operation.kind, operation.entity, operation.table, failure.outcome);
+                return describe_failure(store_->schema(), operation.kind, operation.entity, operation.table, failure.outcome,
+                                        state_.refused_field());
             });
             return;
         }
