@@ -176,6 +176,10 @@ private:
             return "::ecsdb::Entity";
         case FieldType::String:
             return "::ecsdb::FixedString<" + std::to_string(field.capacity) + ">";
+        case FieldType::Text:
+            return "::ecsdb::Text";
+        case FieldType::Blob:
+            return "::ecsdb::Blob";
         case FieldType::Enum:
             return qualified(schema_.enums()[field.type_index].name);
         case FieldType::Struct:
@@ -202,6 +206,9 @@ private:
         const ecsdb::SchemaValue& value = field.default_value;
         if (field.type == FieldType::Enum) {
             return element_type(field) + "::" + std::get<std::string>(value);
+        }
+        if (field.type == FieldType::Text) {
+            return "::ecsdb::Text::by_default()";
         }
         if (field.type == FieldType::F32) {
             return real_literal(static_cast<float>(std::get<double>(value))) + "F";
@@ -330,6 +337,9 @@ private:
                                                       {".nullable()", field.nullable && !field.has_presence_byte()}};
         for (const auto& [text, set] : flags) {
             calls += set ? text : "";
+        }
+        if (ecsdb::is_content(field.type) && field.capacity != 0) {
+            calls += ".max_length(" + std::to_string(field.capacity) + ")";
         }
         if (field.foreign_key) {
             constexpr std::array<const char*, 3> words{"Restrict", "Cascade", "SetNull"};

@@ -117,6 +117,13 @@ private:
         if (storage::any_sparse(schema, tables.all())) {
             return Error{ErrorCode::InvalidArgument, "column update: a sparse component has no column; use a function transaction"};
         }
+        for (std::size_t i = 0; i < tables.written; ++i) {
+            if (const Table& table = schema.table(tables.ids[i]); table.has_contents()) {
+                return Error{ErrorCode::InvalidArgument, "column update: table `" + table.name + "`, field `" +
+                                                             table.fields[table.contents[0]].name +
+                                                             "` is a text or blob; such a table can be read, but not written as a column"};
+            }
+        }
         for (std::size_t i = 0; engine->constraints() != nullptr && i < tables.written; ++i) {
             const Table& table = schema.table(tables.ids[i]);
             if (const Field* const field = constraint::first_constrained_field(schema, table); field != nullptr) {
@@ -296,7 +303,7 @@ public:
     /// An empty list of changes, to be gathered anywhere and handed to `apply`.
     [[nodiscard]] Changes changes() {
         storage::Store& store = sequence().engine->store();
-        return Changes{tables_, store.schema(), store.allocator()};
+        return Changes{tables_, store};
     }
     /// Does all of `changes`, or nothing, as one transaction, and waits until it is visible. Returns the ids of the entities it created, in
     /// the order of their `create`. `changes` may be applied again.
@@ -366,9 +373,9 @@ public:
     /// `fn` sees one row, has no other effects, and may run more than once per row, and for different rows on two threads at once: the
     /// caller's, and the writer's while that has nothing else to do. Isolated and atomic like any transaction. Returns once visible. Cost:
     /// one pass over the columns and one copy of those written. All components must be kept in tables (`Storage::Table`), and those written
-    /// must have no field with a constraint (bounds, enums, text, not_null, unique, foreign keys): they are checked row by row, and a whole
-    /// column is not. `InvalidArgument` otherwise. An exception that `fn` throws, on whichever thread, ends it: nothing changes, and the
-    /// error is `Aborted`.
+    /// must have no text or blob, and no field with a constraint (bounds, enums, strings, not_null, unique, foreign keys): they are checked
+    /// row by row, and a whole column is not. `InvalidArgument` otherwise. An exception that `fn` throws, on whichever thread, ends it:
+    /// nothing changes, and the error is `Aborted`.
     template <typename A, typename... More, typename Fn>
     requires(OneOf<A, Ts...> && (OneOf<More, Ts...> && ...)) Result<void> update(Fn&& fn)
     noexcept {

@@ -53,6 +53,9 @@ TEST_CASE("defaults of the schema are the initial values of generated structs", 
     CHECK(zebra.line.from.x == 0.1);
     CHECK_FALSE(zebra.line.to[1].flag);
     CHECK(rich::apple{}.owner.is_null());
+    CHECK(rich::letter{}.address == ecsdb::Text::by_default());
+    CHECK((rich::letter{}.body && *rich::letter{}.body == ecsdb::Text::by_default()));
+    CHECK(rich::letter{}.seal.is_empty());
 }
 
 TEST_CASE("a nested array is filled down to its last element", "[schema][generated]") {

@@ -17,7 +17,7 @@ TEST_CASE("types that are not types are refused, each for its reason", "[schema]
     CHECK(complaint_of("") == "type `` is not known");
     CHECK(complaint_of("quaternion") == "type `quaternion` is not known");
     CHECK(complaint_of("Taem") == "type `Taem` is not known (did you mean `Team`?)");
-    CHECK(complaint_of("blob") == "type `blob` is of no fixed size; write `string[N]` or `u8[N]`");
+    CHECK(complaint_of("blob[").find("must be a word and numbers in brackets") != std::string::npos);
     for (const char* const text : {"u8[", "u8]", "u8[3", "u8[3]x", "u8[3]]", "[3]u8["}) {
         CAPTURE(text);
         CHECK_FALSE(complaint_of(text).empty());

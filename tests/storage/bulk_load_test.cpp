@@ -54,7 +54,7 @@ Outcome load_archetype(BulkLoader& loader, const Schema& schema, Model& model, c
         const std::size_t row_bytes = schema.table(table).size;
         for (std::size_t first = 0; first < indices.size() && row_bytes != 0; first += step) {
             const std::size_t count = std::min(step, indices.size() - first);
-            if (!loader.fill_rows(table, static_cast<std::uint32_t>(first),
+            if (!loader.fill_rows(table, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(count),
                                   std::span{packed}.subspan(first * row_bytes, count * row_bytes))) {
                 return Outcome::OutOfMemory;
             }
@@ -265,7 +265,7 @@ TEST_CASE("padding is zero after a bulk load, wherever the bytes came from", "[s
     for (std::size_t i = 0; i < packed.size(); ++i) {
         packed[i] = static_cast<std::byte>(i);
     }
-    REQUIRE(loader.fill_rows(0, 0, packed));
+    REQUIRE(loader.fill_rows(0, 0, 400, packed));
     loader.finish(1);
     world.publish();
     for (std::uint32_t index = 0; index < 400; ++index) {

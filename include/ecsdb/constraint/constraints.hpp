@@ -92,7 +92,7 @@ private:
         }
         for (const Change& change : changes.list()) {
             if (change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed) {
-                if (Result<void> checked = check_row(state.root(), change); !checked) {
+                if (Result<void> checked = check_row(state, change); !checked) {
                     return checked;
                 }
             }
@@ -130,10 +130,12 @@ private:
         return true;
     }
 
-    [[nodiscard]] Result<void> check_row(const storage::Root& root, const Change& change) const {
+    [[nodiscard]] Result<void> check_row(const storage::WriteBuffer& state, const Change& change) const {
+        const storage::Root& root = state.root();
         const TableRules& rules = rules_.table(change.table);
         const bool needs_parent = change.kind == ChangeKind::Added && rules.parent != no_table;
-        const std::byte* const row = rules.check.empty() && !needs_parent ? nullptr : row_of(root, change.index, change.table);
+        const std::byte* const row =
+            rules.check.empty() && rules.contents.empty() && !needs_parent ? nullptr : row_of(root, change.index, change.table);
         if (row == nullptr) {
             return {};
         }
@@ -146,6 +148,10 @@ private:
                          where(nullptr) + "needs a row in its parent table `" + rules_.schema().table(rules.parent).name + "`"};
         }
         if (const Fault fault = rules.check(row); fault) {
+            return Error{ErrorCode::ConstraintViolation, where(fault.field) + fault.what};
+        }
+        const std::byte* const before = change.kind == ChangeKind::Changed ? state.changes().before(change) : nullptr;
+        if (const Fault fault = rules.contents.empty() ? Fault{} : rules.contents(root.contents, row, before); fault) {
             return Error{ErrorCode::ConstraintViolation, where(fault.field) + fault.what};
         }
         return {};

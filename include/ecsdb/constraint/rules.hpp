@@ -2,6 +2,7 @@
 /// The promises of a schema, sorted by who has to keep them: row checks, keys, parents.
 #pragma once
 
+#include "ecsdb/constraint/content_check.hpp"
 #include "ecsdb/constraint/row_check.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/entity.hpp"
@@ -85,6 +86,7 @@ struct KeySlot {
 /// What one table promises.
 struct TableRules {
     RowCheck check;
+    ContentCheck contents;
     std::vector<std::uint32_t> slots; ///< Its keys, in the order of `Rules::slots`.
     std::vector<TableId> children;    ///< Tables whose rows go with its rows.
     TableId parent = no_table;
@@ -99,7 +101,11 @@ public:
     explicit Rules(const Schema& schema) : schema_{&schema} {
         tables_.reserve(schema.tables().size());
         for (const Table& table : schema.tables()) {
-            tables_.push_back({table.dropped ? RowCheck{schema, Table{}} : RowCheck{schema, table}, {}, {}, table.parent});
+            tables_.push_back({table.dropped ? RowCheck{schema, Table{}} : RowCheck{schema, table},
+                               table.dropped ? ContentCheck{} : ContentCheck{table},
+                               {},
+                               {},
+                               table.parent});
             for (std::size_t i = 0; !table.dropped && i < table.fields.size(); ++i) {
                 add_slots(table, table.fields[i]);
             }
@@ -124,8 +130,9 @@ public:
 
     /// Nothing to keep: any rows will do.
     [[nodiscard]] bool empty() const noexcept {
-        return slots_.empty() && std::all_of(tables_.begin(), tables_.end(),
-                                             [](const TableRules& table) { return table.check.empty() && table.parent == no_table; });
+        return slots_.empty() && std::all_of(tables_.begin(), tables_.end(), [](const TableRules& table) {
+                   return table.check.empty() && table.contents.empty() && table.parent == no_table;
+               });
     }
 
 private:

@@ -2,6 +2,7 @@
 /// Writes a delta: the header, the entities created and destroyed, the rows of each table, the version increments.
 #pragma once
 
+#include "ecsdb/delta/contents.hpp"
 #include "ecsdb/delta/runs.hpp"
 
 namespace ecsdb::delta {
@@ -52,8 +53,8 @@ void for_each_written_range(std::span<const Entity> entities, Visit&& visit) noe
 /// Writes one delta at a time, in one pass, straight into the caller's buffer.
 ///
 /// Call `begin`, then at most once each and in this order: `entities`; `table` for each table in ascending order of id; `columns`,
-/// likewise; `versions`; then `end`. The bytes follow from the changes alone, not from the order of the operations that made them. Where
-/// memory runs out, the buffer says so (`ByteBuffer::failed`).
+/// likewise; `versions`; `contents`, as `table`; then `end`. The bytes follow from the changes alone, not from the order of the operations
+/// that made them. Where memory runs out, the buffer says so (`ByteBuffer::failed`).
 ///
 /// For one thread at a time. The allocator must outlive it; its scratch memory stays for the next delta.
 class Encoder {
@@ -183,6 +184,17 @@ public:
             next = detail::store_ids(next, plan.form, static_cast<std::uint32_t>(group.size()),
                                      [group](std::uint32_t i) { return group[i].index; });
         });
+    }
+
+    /// What `text` and `blob` fields of rows that the other sections name hold now, sorted by index, then by field, each at most once. Of
+    /// an added row the empty ones are left out.
+    void contents(const Table& table, std::span<const ContentEntry> entries) noexcept {
+        if (entries.empty()) {
+            return;
+        }
+        if (std::byte* const body = section(SectionKind::Contents, table.id, detail::contents_size(entries))) {
+            detail::store_contents(body, entries);
+        }
     }
 
     /// The delta is complete, if its buffer has not failed.

@@ -31,6 +31,7 @@ enum class SectionKind : std::uint8_t {
     Rows = 2,
     Columns = 3,
     Versions = 4,
+    Contents = 5,
 };
 /// A section kind with this bit may be skipped by a reader that does not know it.
 inline constexpr std::uint8_t skippable_section = 0x80;

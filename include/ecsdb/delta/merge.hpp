@@ -15,7 +15,8 @@ inline constexpr std::uint64_t merge_expansion_limit = 1U << 24U;
 /// Collects what deltas did, entity by entity and row by row, and writes the sum. Made for one merge; see `merge`.
 class DeltaMerger {
 public:
-    explicit DeltaMerger(const Schema& schema) : schema_{&schema}, checks_{schema}, rows_(schema.tables().size()) {}
+    explicit DeltaMerger(const Schema& schema)
+        : schema_{&schema}, checks_{schema}, rows_(schema.tables().size()), contents_(schema.tables().size()) {}
 
     /// Adds the next delta, whose bytes must outlive the merger.
     [[nodiscard]] Result<void> add(std::span<const std::byte> bytes) {
@@ -56,10 +57,11 @@ public:
         std::vector<TableSum> sums;
         for (std::size_t id = 0; id < rows_.size(); ++id) {
             if (!rows_[id].empty()) {
-                sums.push_back(TableSum{schema_->table(static_cast<TableId>(id)), {}, {}, {}});
+                sums.push_back(TableSum{schema_->table(static_cast<TableId>(id)), {}, {}, {}, {}});
                 if (!fold_rows(rows_[id], sums.back())) {
                     return Error{ErrorCode::Corrupt, "a row of table `" + sums.back().table.name + "` contradicts the ones before it"};
                 }
+                fold_contents(contents_[id], sums.back());
             }
         }
         fold_versions();
@@ -75,6 +77,9 @@ public:
         }
         if (!header_.counted) {
             encoder.versions(versions_);
+        }
+        for (const TableSum& sum : sums) {
+            encoder.contents(sum.table, sum.contents);
         }
         encoder.end();
         if (out.failed()) {
@@ -95,6 +100,10 @@ private:
         std::size_t run = 0; // which of runs_
         const std::byte* values = nullptr;
     };
+    struct ContentEvent {
+        ContentEntry entry;
+        std::uint32_t delta = 0;
+    };
     struct VersionEvent {
         std::uint32_t index = 0;
         std::uint32_t delta = 0;
@@ -113,6 +122,8 @@ private:
     struct SumRow {
         std::uint32_t index = 0;
         RowState state = RowState::Unknown;
+        std::uint32_t since = 0; // what deltas before this one said of its contents went with a row removed
+        bool replaced = false;   // removed and added again: contents nobody names are empty
     };
     /// All of a table: what `RunWriter` takes.
     struct TableSum {
@@ -120,6 +131,7 @@ private:
         std::vector<SumRow> rows;
         std::vector<std::byte> values;
         std::vector<std::uint64_t> masks;
+        std::vector<ContentEntry> contents;
 
         [[nodiscard]] std::size_t size() const noexcept { return rows.size(); }
         [[nodiscard]] std::uint32_t index(std::uint32_t i) const noexcept { return rows[i].index; }
@@ -146,6 +158,8 @@ private:
                 for (detail::VersionGroup group; !groups.at_end() && groups.next(group) == nullptr;) {
                     held_ += group.count;
                 }
+            } else if (section.is(SectionKind::Contents)) {
+                for_each_content(section.body, [this](const ContentEntry&) { ++held_; });
             }
         });
         return held_ <= room_ + merge_expansion_limit;
@@ -170,6 +184,7 @@ private:
             merger.runs_.push_back(run);
         }
         void version(std::uint32_t index, std::uint32_t increment) const { merger.increments_.push_back({index, delta, increment}); }
+        void content(TableId table, const ContentEntry& entry) const { merger.contents_[table].push_back({entry, delta}); }
         void touch(std::uint32_t index) const {
             if (counted) {
                 merger.increments_.push_back({index, delta, 1});
@@ -229,7 +244,7 @@ private:
         for (std::size_t i = 0; i < events.size();) {
             const Life life = life_of(events[i].index, at);
             const std::size_t row = sum.rows.size();
-            sum.rows.push_back({events[i].index, life.is_new ? RowState::Absent : RowState::Unknown});
+            sum.rows.push_back({events[i].index, life.is_new ? RowState::Absent : RowState::Unknown, life.since, false});
             sum.values.resize((row + 1) * sum.table.size);
             sum.masks.resize((row + 1) * words);
             bool any = false;
@@ -260,20 +275,45 @@ private:
         }
         if (run.kind == RowChangeKind::Removed) {
             state = state == RowState::Added ? RowState::Absent : RowState::Removed;
+            sum.rows[row].since = event.delta + 1;
             return true;
         }
         apply_fields(sum.table, run.mask, event.values, sum.values.data() + row * sum.table.size);
         std::uint64_t* const mask = sum.masks.data() + row * detail::mask_words(sum.table);
         for (const Field& field : sum.table.fields) {
-            mask[field.id / 64U] |= std::uint64_t{run.mask.test(field.id)} << (field.id % 64U);
+            // What has no packed bytes is no value that a mask could name.
+            mask[field.id / 64U] |= std::uint64_t{run.mask.test(field.id) && field.packed_size != 0} << (field.id % 64U);
         }
         if (run.kind == RowChangeKind::Added) {
             // Removed before: to whoever had the row, it was replaced.
+            sum.rows[row].replaced = state == RowState::Removed;
             state = state == RowState::Removed ? RowState::Changed : RowState::Added;
         } else if (state == RowState::Unknown) {
             state = RowState::Changed;
         }
         return true;
+    }
+
+    /// What the rows' contents are in the end, for those rows that are there in the end.
+    static void fold_contents(std::vector<ContentEvent>& events, TableSum& sum) {
+        std::stable_sort(events.begin(), events.end(), [](const ContentEvent& a, const ContentEvent& b) {
+            return a.entry.index != b.entry.index ? a.entry.index < b.entry.index : a.entry.field < b.entry.field;
+        });
+        std::size_t i = 0;
+        for (const SumRow& row : sum.rows) {
+            for (; i < events.size() && events[i].entry.index < row.index; ++i) {
+            }
+            for (const FieldId field : sum.table.contents) {
+                const ContentEntry* last = nullptr;
+                for (; i < events.size() && events[i].entry.index == row.index && events[i].entry.field == field; ++i) {
+                    last = events[i].delta >= row.since ? &events[i].entry : last;
+                }
+                const bool empty = last == nullptr || last->bytes.empty();
+                if (row.state == RowState::Added ? !empty : row.state == RowState::Changed && (last != nullptr || row.replaced)) {
+                    sum.contents.push_back({row.index, field, empty ? std::span<const std::byte>{} : last->bytes});
+                }
+            }
+        }
     }
 
     void fold_versions() {
@@ -322,7 +362,8 @@ private:
     std::uint64_t room_ = 0;
     std::uint64_t held_ = 0;
     std::vector<LifeEvent> lives_;
-    std::vector<std::vector<RowEvent>> rows_; // by table
+    std::vector<std::vector<RowEvent>> rows_;         // by table
+    std::vector<std::vector<ContentEvent>> contents_; // by table
     std::vector<Run> runs_;
     std::vector<VersionEvent> increments_;
     std::vector<Life> ends_; // by ascending index

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/delta/values.hpp"
+#include "ecsdb/schema/utf8.hpp"
 
 namespace ecsdb::delta {
 
@@ -22,6 +23,15 @@ namespace detail {
         }
     }
     return size == run.stride ? nullptr : "has values of another size than its fields";
+}
+
+/// Null, or how the entry contradicts the table.
+[[nodiscard]] inline const char* check_content(const ContentEntry& entry, const Table& table) noexcept {
+    if (entry.field >= table.fields.size() || !is_content(table.fields[entry.field].type)) {
+        return " holds no text or blob";
+    }
+    const bool text = table.fields[entry.field].type == FieldType::Text;
+    return !text || is_utf8({reinterpret_cast<const char*>(entry.bytes.data()), entry.bytes.size()}) ? nullptr : " is not UTF-8";
 }
 
 /// The entity index of a run's row.
@@ -44,7 +54,7 @@ namespace detail {
     std::uint64_t table_id = 0;
     std::string problem;
     delta.for_each_section([&](const Section& section) {
-        if (!section.has_rows() || !problem.empty()) {
+        if (!section.is_of_table() || !problem.empty()) {
             return;
         }
         table_id = section.id;
@@ -53,6 +63,14 @@ namespace detail {
             return;
         }
         const Table& table = schema.table(static_cast<TableId>(section.id));
+        if (section.is(SectionKind::Contents)) {
+            for_each_content(section.body, [&](const ContentEntry& entry) {
+                if (const char* const what = problem.empty() ? detail::check_content(entry, table) : nullptr) {
+                    problem = ", entity " + std::to_string(entry.index) + ", field " + std::to_string(entry.field) + what;
+                }
+            });
+            return;
+        }
         const ValueCheck& values = checks.of(table.id);
         DeltaView::for_each_run(section, [&](const Run& run) {
             if (!problem.empty()) {

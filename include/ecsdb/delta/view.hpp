@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/delta/contents.hpp"
 #include "ecsdb/delta/fields.hpp"
 #include "ecsdb/delta/ids.hpp"
 
@@ -13,12 +14,13 @@ namespace ecsdb::delta {
 /// One section, as a view into the delta.
 struct Section {
     std::uint8_t kind = 0; ///< A `SectionKind`, or an unknown one that may be skipped.
-    std::uint64_t id = 0;  ///< Rows, Columns: the table. Entities: the shard.
+    std::uint64_t id = 0;  ///< Rows, Columns, Contents: the table. Entities: the shard.
     std::span<const std::byte> body;
     std::span<const std::byte> whole; ///< With its head: what a consumer that forwards single sections sends.
 
     [[nodiscard]] bool is(SectionKind wanted) const noexcept { return kind == static_cast<std::uint8_t>(wanted); }
     [[nodiscard]] bool has_rows() const noexcept { return is(SectionKind::Rows) || is(SectionKind::Columns); }
+    [[nodiscard]] bool is_of_table() const noexcept { return has_rows() || is(SectionKind::Contents); }
 };
 
 /// Rows of one table to which the same happened, as a view into the delta.
@@ -293,7 +295,7 @@ public:
                 return corrupt(problem, start);
             }
             const bool known = section.kind >= static_cast<std::uint8_t>(SectionKind::Entities) &&
-                               section.kind <= static_cast<std::uint8_t>(SectionKind::Versions);
+                               section.kind <= static_cast<std::uint8_t>(SectionKind::Contents);
             if (!known && (section.kind & skippable_section) == 0) {
                 return Error{section.kind == 0 ? ErrorCode::Corrupt : ErrorCode::Unsupported,
                              "delta: at byte " + std::to_string(start) + ": section kind " + std::to_string(section.kind) +
@@ -352,7 +354,8 @@ public:
     }
 
     /// Tells `visitor` everything in the order in which it is to be applied. Of these it may have any:
-    /// `destroyed(Entity)`, `created(Entity)`, `run(const Run&)`, `version(std::uint32_t index, std::uint32_t increment)`.
+    /// `destroyed(Entity)`, `created(Entity)`, `run(const Run&)`, `version(std::uint32_t index, std::uint32_t increment)`,
+    /// `content(TableId, const ContentEntry&)`.
     template <typename Visitor>
     void visit(Visitor&& visitor) const {
         for_each_section([&visitor](const Section& section) {
@@ -379,6 +382,11 @@ public:
             } else if (section.is(SectionKind::Versions)) {
                 if constexpr (requires { visitor.version(std::uint32_t{}, std::uint32_t{}); }) {
                     for_each_version(section, [&](std::uint32_t index, std::uint32_t increment) { visitor.version(index, increment); });
+                }
+            } else if (section.is(SectionKind::Contents)) {
+                if constexpr (requires(const ContentEntry& entry) { visitor.content(TableId{}, entry); }) {
+                    for_each_content(section.body,
+                                     [&](const ContentEntry& entry) { visitor.content(static_cast<TableId>(section.id), entry); });
                 }
             }
         });
@@ -438,6 +446,9 @@ private:
         };
         if (section.has_rows()) {
             return section.id < no_table ? check(detail::RunReader{section}, Run{}) : "a table id is out of range";
+        }
+        if (section.is(SectionKind::Contents)) {
+            return section.id < no_table ? check(detail::ContentReader{section.body}, ContentEntry{}) : "a table id is out of range";
         }
         if (section.is(SectionKind::Entities)) {
             return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body}, EntityRange{}) : "a shard is out of range";

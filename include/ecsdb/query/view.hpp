@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -107,6 +108,17 @@ public:
     }
     template <typename T>
     const T* get(Entity, FieldHandle<T>) const&& = delete;
+
+    /// What a text field of a row of this view holds, in place; empty for a handle this view does not know. Valid as long as this view.
+    /// Cost: O(1).
+    [[nodiscard]] std::string_view text(const Text& handle) const& noexcept {
+        const std::span<const std::byte> bytes = root().contents.bytes_of(handle);
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+    std::string_view text(const Text&) const&& = delete;
+    /// The same for a blob field. The bytes are aligned to 16.
+    [[nodiscard]] std::span<const std::byte> blob(const Blob& handle) const& noexcept { return root().contents.bytes_of(handle); }
+    std::span<const std::byte> blob(const Blob&) const&& = delete;
 
     /// Rows of a table. Cost: O(archetypes).
     [[nodiscard]] std::uint64_t count_rows(TableId table) const noexcept {

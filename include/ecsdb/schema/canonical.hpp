@@ -22,6 +22,8 @@ namespace ecsdb {
 /// "ECSS", the first four bytes of a stored schema.
 inline constexpr std::uint32_t schema_magic = 0x53534345;
 inline constexpr std::uint32_t schema_format = 1;
+/// The format of a schema that has `text` or `blob` fields: the same, but for these types. Programs that know them only refuse it by this.
+inline constexpr std::uint32_t schema_format_with_contents = 2;
 
 /// The kind of a stored constant.
 enum class StoredValue : std::uint8_t { Nothing = 0, Bool = 1, Signed = 2, Unsigned = 3, Real = 4, Text = 5 };
@@ -153,7 +155,7 @@ private:
             for (const std::uint32_t extent : field.extents) {
                 out_->append_varint(extent);
             }
-            if (field.type == FieldType::String) {
+            if (field.type == FieldType::String || is_content(field.type)) {
                 out_->append_varint(field.capacity);
             } else if (field.type == FieldType::Enum || field.type == FieldType::Struct) {
                 type_of(field);

@@ -46,6 +46,11 @@ inline void write_default(const Schema& schema, const Field& field, std::byte* p
             write_integer(type.underlying, static_cast<std::uint64_t>(value->value));
             return;
         }
+        if (field.type == FieldType::Text) {
+            const Text standing_in = Text::by_default();
+            std::memcpy(place, &standing_in, sizeof(standing_in));
+            return;
+        }
         const auto length = static_cast<std::uint16_t>(text->size());
         std::memcpy(place, &length, sizeof(length));
         std::memcpy(place + sizeof(length), text->data(), length);

@@ -158,6 +158,10 @@ constexpr void describe_element(MemberDescription& member) noexcept {
         member.type = FieldType::Bool;
     } else if constexpr (std::is_same_v<T, Entity>) {
         member.type = FieldType::Entity;
+    } else if constexpr (std::is_same_v<T, Text>) {
+        member.type = FieldType::Text;
+    } else if constexpr (std::is_same_v<T, Blob>) {
+        member.type = FieldType::Blob;
     } else if constexpr (std::is_arithmetic_v<T>) {
         static_assert(!is_character<T>, "a character is not a number of a fixed type: use std::int8_t, or FixedString<N> for text");
         static_assert(sizeof(T) <= 8 && !std::is_same_v<T, long double>, "a database holds numbers of at most 64 bits");
@@ -171,8 +175,9 @@ constexpr void describe_element(MemberDescription& member) noexcept {
         member.enum_type = &describe_enum<T>;
     } else {
         static_assert(!is_nullable<T>, "only a whole field can be Nullable, not the elements of an array");
-        static_assert(Described<T>, "a field must be a number, bool, Entity, FixedString, Nullable, an array of these, or a type "
-                                    "described by ECSDB_ENUM or ECSDB_STRUCT");
+        static_assert(Described<T>,
+                      "a field must be a number, bool, Entity, FixedString, Text, Blob, Nullable, an array of these, or a type "
+                      "described by ECSDB_ENUM or ECSDB_STRUCT");
         member.type = FieldType::Struct;
         member.struct_type = &describe_struct<T>;
     }

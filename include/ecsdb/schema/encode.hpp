@@ -9,6 +9,7 @@
 #include "ecsdb/schema/layout.hpp"
 #include "ecsdb/schema/schema.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -22,7 +23,8 @@ namespace ecsdb {
 /// Appends a finished schema to `out`. A failure for want of memory is the buffer's, to be asked once at the end.
 inline void encode_schema(const Schema& schema, ByteBuffer& out) {
     out.append_le<std::uint32_t>(schema_magic);
-    out.append_le<std::uint32_t>(schema_format);
+    const bool has_contents = std::any_of(schema.tables().begin(), schema.tables().end(), [](const Table& t) { return t.has_contents(); });
+    out.append_le<std::uint32_t>(has_contents ? schema_format_with_contents : schema_format);
     out.append_le<std::uint64_t>(schema.hash());
     detail::SchemaEncoder{out, detail::SchemaEncoder::Part::Whole}.schema(schema);
 }
@@ -40,10 +42,12 @@ public:
         if (in_.read_le<std::uint32_t>() != schema_magic) {
             return Error{ErrorCode::Corrupt, "stored schema: the bytes do not begin as one"};
         }
-        if (const auto format = in_.read_le<std::uint32_t>(); !in_.failed() && format != schema_format) {
+        const auto format = in_.read_le<std::uint32_t>();
+        if (!in_.failed() && format != schema_format && format != schema_format_with_contents) {
             return Error{ErrorCode::Unsupported, "stored schema: has format " + std::to_string(format) + ", and this program reads " +
-                                                     std::to_string(schema_format)};
+                                                     std::to_string(schema_format) + " and " + std::to_string(schema_format_with_contents)};
         }
+        last_type_ = format == schema_format ? FieldType::Struct : FieldType::Blob;
         const auto hash = in_.read_le<std::uint64_t>();
         std::string name = text();
         std::string version = text();
@@ -112,7 +116,7 @@ private:
         return failed() ? first : static_cast<T>(value);
     }
 
-    FieldType type() { return byte(FieldType::U8, FieldType::Struct, "names a type that does not exist"); }
+    FieldType type() { return byte(FieldType::U8, last_type_, "names a type that does not exist"); }
 
     EnumType enum_type() {
         EnumType type;
@@ -169,6 +173,8 @@ private:
             max_dimensions, [this] { return static_cast<std::uint32_t>(number(max_row_size, "has an array that fits in no row")); });
         if (field.type == FieldType::String) {
             field.capacity = static_cast<std::uint32_t>(number(max_string_capacity, "has a string that is too long"));
+        } else if (is_content(field.type)) {
+            field.capacity = static_cast<std::uint32_t>(number(max_content_size, "has a text or blob that is too long"));
         } else if (field.type == FieldType::Enum || field.type == FieldType::Struct) {
             field.type_index = static_cast<std::uint16_t>(number(max_members, "names an enum or struct that does not exist"));
         }
@@ -204,6 +210,7 @@ private:
     }
 
     ByteReader in_;
+    FieldType last_type_ = FieldType::Struct;
     const char* failure_ = nullptr;
 };
 

@@ -46,6 +46,10 @@ template <typename T>
         return std::is_same_v<T, bool>;
     case FieldType::Entity:
         return std::is_same_v<T, Entity>;
+    case FieldType::Text:
+        return std::is_same_v<T, Text>;
+    case FieldType::Blob:
+        return std::is_same_v<T, Blob>;
     case FieldType::String:
     case FieldType::Enum:
     case FieldType::Struct:

@@ -39,6 +39,9 @@ struct ElementLayout {
         const StructType& type = draft.structs[field.type_index];
         return {type.size, type.alignment, type.packed_size, &type.runs};
     }
+    case FieldType::Text:
+    case FieldType::Blob:
+        return {sizeof(ContentHandle), alignof(ContentHandle), 0, nullptr};
     default: {
         const std::uint32_t size = scalar_size(field.type);
         return {size, size, size, nullptr};
@@ -76,7 +79,7 @@ public:
 
         if (element.size == element.packed_size && (element.runs == nullptr || element.runs->size() == 1)) {
             append({field.offset, field.packed_offset, field.size});
-        } else {
+        } else if (element.packed_size != 0) {
             const std::size_t runs_each = element.runs == nullptr ? 1 : element.runs->size();
             if (runs_.size() + runs_each * count > max_pack_runs) {
                 return Error{ErrorCode::InvalidSchema, "falls into more than " + std::to_string(max_pack_runs) +
@@ -209,9 +212,13 @@ private:
 [[nodiscard]] inline Result<void> lay_out_table(SchemaDraft& draft, std::size_t index) {
     Table& table = draft.tables[index];
     RowLayout layout;
+    table.contents.clear();
     for (std::size_t i = 0; i < table.fields.size(); ++i) {
         if (auto added = layout.add(draft, table.fields[i]); !added) {
             return draft.error(in_table(index, i, "type"), added.error().message());
+        }
+        if (is_content(table.fields[i].type)) {
+            table.contents.push_back(static_cast<FieldId>(i));
         }
     }
     table.size = layout.size();

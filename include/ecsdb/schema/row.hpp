@@ -60,7 +60,8 @@ public:
             return Error{ErrorCode::NotFound, "there is no field `" + table_->name + "." + std::string{field} + "`"};
         }
         if (found->type != FieldType::String || !found->extents.empty()) {
-            return Error{ErrorCode::WrongType, "field `" + table_->name + "." + std::string{field} + "` is not a string"};
+            return Error{ErrorCode::WrongType, "field `" + table_->name + "." + std::string{field} + "` is not a string" +
+                                                   (is_content(found->type) ? "; set it to what the transaction's `text` returns" : "")};
         }
         if (text.size() > found->capacity) {
             return Error{ErrorCode::InvalidArgument, "text of " + std::to_string(text.size()) + " bytes for field `" + table_->name + "." +

@@ -60,7 +60,7 @@ struct Field {
     FieldId id = 0;
     FieldType type = FieldType::U8;
     std::vector<std::uint32_t> extents; ///< Array extents, outermost first; empty for a single value.
-    std::uint32_t capacity = 0;         ///< `String`: the most bytes it holds.
+    std::uint32_t capacity = 0;         ///< `String`, `Text`, `Blob`: the most bytes it holds; of the last two, 0 is no limit of its own.
     std::uint16_t type_index = 0;       ///< `Enum`, `Struct`: position in `Schema::enums()` or `Schema::structs()`.
     bool nullable = false;
     bool not_null = false;
@@ -137,8 +137,10 @@ struct Table {
     std::uint32_t size = 0; ///< Bytes of a row in memory, with tail padding (a C++ struct's sizeof); 0 for a tag.
     std::uint32_t alignment = 1;
     std::uint32_t packed_size = 0;
-    std::vector<PackRun> runs; ///< The whole row, in packed order.
+    std::vector<PackRun> runs;     ///< The whole row, in packed order.
+    std::vector<FieldId> contents; ///< The `Text` and `Blob` fields, ascending.
 
+    [[nodiscard]] bool has_contents() const noexcept { return !contents.empty(); }
     [[nodiscard]] bool is_tag() const noexcept { return size == 0; }
     /// Null when there is none. Cost: O(fields).
     [[nodiscard]] const Field* find_field(std::string_view field_name) const noexcept {
@@ -151,7 +153,8 @@ struct Table {
     }
 };
 
-/// Copies a row from memory to its packed form (`Table::packed_size` bytes at `packed`). Cost: O(packed bytes).
+/// Copies a row from memory to its packed form, in which `text` and `blob` fields have no bytes (`Table::packed_size` bytes at `packed`).
+/// Cost: O(packed bytes).
 inline void pack_row(const std::vector<PackRun>& runs, const std::byte* row, std::byte* packed) noexcept {
     for (const PackRun& run : runs) {
         std::memcpy(packed + run.packed_offset, row + run.offset, run.size);

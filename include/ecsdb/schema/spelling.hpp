@@ -56,6 +56,11 @@ inline constexpr std::size_t max_name_length = 128;
 
 /// The type a word of a schema file names (`u32`, `entity`, `string`), enums and structs excepted; `otherwise` for any other word.
 [[nodiscard]] constexpr FieldType type_named(std::string_view word, FieldType otherwise) noexcept {
+    for (const FieldType type : {FieldType::Text, FieldType::Blob}) {
+        if (name_of(type) == word) {
+            return type;
+        }
+    }
     for (auto number = static_cast<unsigned>(FieldType::U8); number <= static_cast<unsigned>(FieldType::String); ++number) {
         if (name_of(static_cast<FieldType>(number)) == word) {
             return static_cast<FieldType>(number);

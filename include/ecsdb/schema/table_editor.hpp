@@ -51,6 +51,11 @@ public:
         field_->default_value = schema_value(value);
         return *this;
     }
+    /// The most bytes of a text or blob.
+    FieldEditor& max_length(std::uint32_t bytes) noexcept {
+        field_->capacity = bytes;
+        return *this;
+    }
     FieldEditor& unique() noexcept { return set(field_->unique); }
     FieldEditor& not_null() noexcept { return set(field_->not_null); }
     FieldEditor& indexed() noexcept { return set(field_->indexed); }

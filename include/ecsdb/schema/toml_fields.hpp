@@ -30,6 +30,8 @@ struct TypeNames {
         for (auto number = static_cast<unsigned>(FieldType::U8); number <= static_cast<unsigned>(FieldType::String); ++number) {
             words.push_back(name_of(static_cast<FieldType>(number)));
         }
+        words.push_back(name_of(FieldType::Text));
+        words.push_back(name_of(FieldType::Blob));
         words.insert(words.end(), enums.begin(), enums.end());
         words.insert(words.end(), structs.begin(), structs.end());
         return words;
@@ -68,9 +70,6 @@ struct TypeNames {
         field.type = FieldType::Struct;
         field.type_index = static_cast<std::uint16_t>(at);
     } else if (field.type = type_named(word, FieldType::Struct); field.type == FieldType::Struct) {
-        if (word == "text" || word == "blob") {
-            return quoted() + " is of no fixed size; write `string[N]` or `u8[N]`";
-        }
         return quoted() + " is not known" + did_you_mean(word, names.all());
     }
     if (field.type == FieldType::String) {
@@ -154,11 +153,12 @@ public:
         if (const toml::node* const counter = node.get("auto_increment")) {
             return in_->refuse(*counter, context + ": only the version of an entity, in [tables.entities], counts by itself");
         }
-        const bool well =
-            in_->read(node, "nullable", context, field.nullable) && in_->read(node, "indexed", context, field.indexed) &&
-            in_->read(node, "deprecated", context, field.deprecated) && read_constraint(node, context, field) &&
-            read_foreign_key(node, context, field) && in_->read_value(node, "default", context, field.type, field.default_value) &&
-            in_->read_value(node, "min", context, field.type, field.min) && in_->read_value(node, "max", context, field.type, field.max);
+        const bool well = in_->read(node, "nullable", context, field.nullable) && in_->read(node, "indexed", context, field.indexed) &&
+                          in_->read(node, "deprecated", context, field.deprecated) && read_constraint(node, context, field) &&
+                          read_foreign_key(node, context, field) && read_max_length(node, context, field) &&
+                          in_->read_value(node, "default", context, field.type, field.default_value) &&
+                          in_->read_value(node, "min", context, field.type, field.min) &&
+                          in_->read_value(node, "max", context, field.type, field.max);
         fields.push_back(std::move(field));
         part.members.push_back(&node);
         return well;
@@ -194,6 +194,23 @@ public:
         return true;
     }
 
+    /// The most bytes of a text or blob; a `string[N]` has its own in its brackets.
+    bool read_max_length(const toml::table& node, const TomlContext& context, Field& field) {
+        const toml::node* const length = node.get("max_length");
+        if (length == nullptr) {
+            return true;
+        }
+        if (!is_content(field.type)) {
+            return in_->refuse(*length, context + ": `max_length` is for `text` and `blob`");
+        }
+        const auto* const number = length->as_integer();
+        if (number == nullptr || number->get() < 1 || number->get() > std::int64_t{max_content_size}) {
+            return in_->refuse(*length, context + ": `max_length` must be 1 to " + std::to_string(max_content_size) + " bytes");
+        }
+        field.capacity = static_cast<std::uint32_t>(number->get());
+        return true;
+    }
+
     bool read_foreign_key(const toml::table& node, const TomlContext& context, Field& field) {
         if (node.get("foreign_key") == nullptr) {
             return node.get("on_delete") == nullptr ||
@@ -221,9 +238,9 @@ public:
 private:
     static constexpr std::array<std::string_view, 2> constraint_words{"unique", "not_null"};
     static constexpr std::array<std::string_view, 3> on_delete_words{"restrict", "cascade", "set_null"}; // In the order of `OnDelete`.
-    static constexpr std::array<std::string_view, 12> field_keys{"name",       "type",        "default",   "min",
-                                                                 "max",        "nullable",    "indexed",   "deprecated",
-                                                                 "constraint", "foreign_key", "on_delete", "auto_increment"};
+    static constexpr std::array<std::string_view, 13> field_keys{"name",      "type",           "default",    "min",        "max",
+                                                                 "nullable",  "indexed",        "deprecated", "constraint", "foreign_key",
+                                                                 "on_delete", "auto_increment", "max_length"};
 
     TomlReading* in_;
     TypeNames names_;

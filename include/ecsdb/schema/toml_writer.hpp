@@ -137,6 +137,9 @@ private:
                                : field.unique                 ? "\"unique\""
                                                               : "\"not_null\"");
         }
+        if (is_content(field.type) && field.capacity != 0) {
+            line("max_length", std::to_string(field.capacity));
+        }
         value("default", field.default_value);
         value("min", field.min);
         value("max", field.max);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/schema/content_handle.hpp"
 
 #include <array>
 #include <cstddef>
@@ -29,7 +30,14 @@ enum class FieldType : std::uint8_t {
     String = 13, ///< `string[n]`: at most n bytes of UTF-8, stored in place (`FixedString<n>`).
     Enum = 14,   ///< One of the named values of an `[enums.NAME]`.
     Struct = 15, ///< The fields of a `[structs.NAME]`, in place.
+    Text = 16,   ///< UTF-8 of any length, kept beside the rows (`Text`).
+    Blob = 17,   ///< Bytes of any length, kept beside the rows (`Blob`).
 };
+
+/// Whether a field of `type` holds a handle, and its content lies beside the rows.
+[[nodiscard]] constexpr bool is_content(FieldType type) noexcept {
+    return type == FieldType::Text || type == FieldType::Blob;
+}
 
 /// Text of at most `Capacity` bytes, stored in place: what a `string[Capacity]` field is in C++.
 ///
@@ -66,7 +74,7 @@ struct Nullable {
     [[nodiscard]] constexpr const T& operator*() const noexcept { return value; }
 };
 
-/// Bytes of one scalar in memory and on disk; 0 for the kinds whose size the schema decides.
+/// Bytes of one scalar in memory and on disk (contents: of the handle, in memory only); 0 for the kinds whose size the schema decides.
 [[nodiscard]] constexpr std::uint32_t scalar_size(FieldType type) noexcept {
     switch (type) {
     case FieldType::U8:
@@ -85,6 +93,9 @@ struct Nullable {
     case FieldType::F64:
     case FieldType::Entity:
         return 8;
+    case FieldType::Text:
+    case FieldType::Blob:
+        return sizeof(ContentHandle); // packed, it takes no bytes: what it names travels on its own
     case FieldType::String:
     case FieldType::Enum:
     case FieldType::Struct:
@@ -126,6 +137,10 @@ struct Nullable {
         return "enum";
     case FieldType::Struct:
         return "struct";
+    case FieldType::Text:
+        return "text";
+    case FieldType::Blob:
+        return "blob";
     }
     return "unknown";
 }

@@ -63,6 +63,15 @@ namespace ecsdb::detail {
             return draft.error(place, "a string holds 1 to " + std::to_string(max_string_capacity) + " bytes, not " +
                                           std::to_string(field.capacity));
         }
+    } else if (is_content(field.type)) {
+        if (field.capacity > max_content_size) {
+            place.key = "max_length";
+            return draft.error(place, "a text or blob holds at most " + std::to_string(max_content_size) + " bytes");
+        }
+        if (!field.extents.empty()) {
+            return draft.error(place,
+                               "there are no arrays of " + std::string{name_of(field.type)} + ": give each its own field, or its own row");
+        }
     } else {
         field.capacity = 0;
     }
@@ -131,6 +140,10 @@ namespace ecsdb::detail {
             if (auto checked = check_type(draft, in_struct(i, k), field); !checked) {
                 return checked;
             }
+            if (is_content(field.type)) {
+                return draft.error(in_struct(i, k, "type"),
+                                   std::string{name_of(field.type)} + " can only be a field of a table, not of a struct");
+            }
             const char* const promise = field.unique          ? "constraint"
                                         : field.not_null      ? "constraint"
                                         : field.indexed       ? "indexed"
@@ -164,8 +177,7 @@ namespace ecsdb::detail {
         names.emplace_back(type.name);
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
-        if (type_named(names[i], FieldType::Struct) != FieldType::Struct || names[i] == "enum" || names[i] == "struct" ||
-            names[i] == "text" || names[i] == "blob") {
+        if (type_named(names[i], FieldType::Struct) != FieldType::Struct || names[i] == "enum" || names[i] == "struct") {
             return draft.error(place_of(i), "the name is that of a built-in type");
         }
     }
@@ -216,6 +228,11 @@ namespace ecsdb::detail {
     Field& field = draft.tables[table].fields[index];
     if (field.nullable && field.not_null) {
         return draft.error(in_table(table, index, "nullable"), "a field is either nullable or not_null");
+    }
+    if (is_content(field.type) && (field.unique || field.indexed)) {
+        return draft.error(in_table(table, index, field.unique ? "constraint" : "indexed"),
+                           std::string{field.unique ? "`unique`" : "an index"} + " needs a type of fixed size, as `string[N]` is, and " +
+                               std::string{name_of(field.type)} + " is not one");
     }
     const bool hashable = !is_floating(field.type) && field.type != FieldType::Struct;
     if (field.unique && !hashable) {

@@ -106,12 +106,15 @@ namespace ecsdb::detail {
         return refuse(" cannot be the default of an entity reference: it is null until it is set");
     case FieldType::Struct:
         return refuse(" cannot be the default of a struct: give its fields defaults instead");
-    case FieldType::String: {
+    case FieldType::Blob:
+        return refuse(" cannot be the default of a blob: it is empty until it is set");
+    case FieldType::String:
+    case FieldType::Text: {
         const auto* const text = std::get_if<std::string>(&value);
         if (text == nullptr) {
-            return refuse(" is not text, and the field is a string");
+            return refuse(" is not text, and the field is a " + std::string{name_of(field.type)});
         }
-        if (text->size() > field.capacity) {
+        if (text->size() > field.capacity && !(field.type == FieldType::Text && field.capacity == 0)) {
             return refuse(" has " + std::to_string(text->size()) + " bytes, and the field holds " + std::to_string(field.capacity));
         }
         if (!is_utf8(*text)) {

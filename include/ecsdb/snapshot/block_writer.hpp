@@ -46,6 +46,9 @@ public:
         return out_;
     }
 
+    /// How many rows the open block has, where that was not known when it was opened.
+    void set_rows(std::uint32_t rows) noexcept { header_.rows = rows; }
+
     /// Ends the open block. False when something has failed.
     bool close() { return close(level_); }
 

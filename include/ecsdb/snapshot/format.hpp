@@ -61,13 +61,15 @@ struct FileHeader {
 
 /// What a block holds. Bit 7 marks kinds that a reader which does not know them may skip.
 enum class BlockKind : std::uint8_t {
-    Archetype = 1,  ///< A set of tables; the entities and rows of it follow.
-    Entities = 2,   ///< Ids of consecutive rows.
-    Rows = 3,       ///< Consecutive rows of one table.
-    SparseRows = 4, ///< Entity indices and their rows of one sparse table.
-    Freed = 5,      ///< Indices where nothing lives, with the last generation that did.
-    Counts = 6,     ///< How often the entities of consecutive indices were changed.
-    Index = 7,      ///< Where the blocks before it are.
+    Archetype = 1,   ///< A set of tables; the entities and rows of it follow.
+    Entities = 2,    ///< Ids of consecutive rows.
+    Rows = 3,        ///< Consecutive rows of one table.
+    SparseRows = 4,  ///< Entity indices and their rows of one sparse table.
+    Freed = 5,       ///< Indices where nothing lives, with the last generation that did.
+    Counts = 6,      ///< How often the entities of consecutive indices were changed.
+    Index = 7,       ///< Where the blocks before it are.
+    Contents = 8,    ///< What one text or blob field of some entities holds.
+    ContentPart = 9, ///< A part of what one such field of one entity holds, where that is large.
 };
 inline constexpr std::uint8_t skippable_kind = 0x80;
 

@@ -42,7 +42,8 @@ public:
     using Block = BlockReader::Block;
 
     ContentLoader(storage::WriteBuffer& buffer, const FileHeader& header, Allocator& allocator) noexcept
-        : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, numbers_{allocator}, more_numbers_{allocator} {}
+        : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, numbers_{allocator},
+          more_numbers_{allocator}, content_{allocator} {}
 
     Result<void> begin() {
         return loader_.begin(header_->lsn) && numbers_.reserve(max_block_rows) && more_numbers_.reserve(max_block_rows) ? Result<void>{}
@@ -54,6 +55,9 @@ public:
                                      (static_cast<std::uint8_t>(block.header.kind) & skippable_kind) == 0;
         if (has_rows_within && (block.header.rows == 0 || block.header.rows > max_block_rows)) {
             return corrupt(block, "has no rows, or too many for a block");
+        }
+        if (!content_.empty() && block.header.kind != BlockKind::ContentPart && block.header.kind != BlockKind::Index) {
+            return corrupt(block, "the text or blob before it is not complete");
         }
         switch (block.header.kind) {
         case BlockKind::Archetype:
@@ -68,6 +72,10 @@ public:
             return add_freed(block);
         case BlockKind::Counts:
             return add_counts(block);
+        case BlockKind::Contents:
+            return add_contents(block);
+        case BlockKind::ContentPart:
+            return add_content_part(block);
         case BlockKind::Index:
             return {};
         }
@@ -80,6 +88,9 @@ public:
     Result<LoadedSnapshot> finish(const Footer& footer, SnapshotInfo info) {
         if (!is_complete()) {
             return Error{ErrorCode::Corrupt, "the last archetype is not complete"};
+        }
+        if (!content_.empty()) {
+            return Error{ErrorCode::Corrupt, "the last text or blob is not complete"};
         }
         if (footer.entities != loaded_.entities || footer.freed != loaded_.freed || footer.rows != loaded_.rows) {
             return Error{ErrorCode::Corrupt, "the footer counts other entities and rows than there are"};
@@ -189,7 +200,7 @@ private:
         if (block.content.size() != std::uint64_t{block.header.rows} * schema_->table(block.header.table).packed_size) {
             return corrupt(block, "has rows of another size than its table");
         }
-        if (!loader_.fill_rows(block.header.table, rows_, block.content)) {
+        if (!loader_.fill_rows(block.header.table, rows_, block.header.rows, block.content)) {
             return no_memory();
         }
         loaded_.rows += block.header.rows;
@@ -212,6 +223,68 @@ private:
         }
         loaded_.rows += block.header.rows;
         return judge(block, loader_.append_sparse(block.header.table, numbers_.view(), in.read_bytes(in.remaining())));
+    }
+
+    /// The field a block of contents is for; null where it cannot be.
+    [[nodiscard]] const Field* content_field(const Block& block) const noexcept {
+        const TableId table = block.header.table;
+        const bool saved = table < schema_->tables().size() && is_saved(schema_->table(table));
+        if (!saved || !is_complete() || block.header.first >= schema_->table(table).fields.size()) {
+            return nullptr;
+        }
+        const Field& field = schema_->table(table).fields[block.header.first];
+        return is_content(field.type) ? &field : nullptr;
+    }
+
+    Result<void> add_contents(const Block& block) {
+        const Field* const field = content_field(block);
+        if (field == nullptr) {
+            return corrupt(block, "holds contents of a field that has none, or not here");
+        }
+        ByteReader in{block.content};
+        std::uint64_t index = 0;
+        for (std::uint32_t row = 0; row < block.header.rows; ++row) {
+            const std::uint64_t step = in.read_varint();
+            const std::uint64_t length = in.read_varint();
+            if (in.failed() || length == 0 || length > in.remaining() || step >= header_->identity.next_fresh - index) {
+                return corrupt(block, "is no list of contents");
+            }
+            index += step;
+            const std::span<const std::byte> bytes = in.read_bytes(static_cast<std::size_t>(length));
+            if (auto set = judge(block, loader_.set_content(block.header.table, field->id, static_cast<std::uint32_t>(index), bytes));
+                !set) {
+                return set;
+            }
+        }
+        return in.remaining() == 0 ? Result<void>{} : corrupt(block, "is no list of contents");
+    }
+
+    /// Collects the parts as they come: no length is believed before its bytes are there.
+    Result<void> add_content_part(const Block& block) {
+        const Field* const field = content_field(block);
+        ByteReader in{block.content};
+        const std::uint64_t index = in.read_varint();
+        const std::uint64_t length = in.read_varint();
+        const std::uint64_t offset = in.read_varint();
+        const std::span<const std::byte> bytes = in.read_bytes(in.remaining());
+        const bool first = content_.empty();
+        const Content content{block.header.table, block.header.first, index, length};
+        if (field == nullptr || in.failed() || bytes.empty() || index >= header_->identity.next_fresh || length > max_content_size ||
+            offset != content_.size() || bytes.size() > length - offset || (!first && !(content == part_of_))) {
+            return corrupt(block, "is no part of a text or blob that could stand here");
+        }
+        part_of_ = content;
+        if (!content_.reserve_more(bytes.size())) {
+            return no_memory();
+        }
+        static_cast<void>(content_.resize_for_overwrite(content_.size() + bytes.size()));
+        std::copy(bytes.begin(), bytes.end(), content_.begin() + offset);
+        if (content_.size() < length) {
+            return {};
+        }
+        const Outcome set = loader_.set_content(block.header.table, field->id, static_cast<std::uint32_t>(index), content_.view());
+        content_.clear();
+        return judge(block, set);
     }
 
     Result<void> add_counts(const Block& block) {
@@ -237,6 +310,17 @@ private:
     std::uint32_t entities_ = 0; ///< So many of the archetype's entities have come …
     std::size_t column_ = 0;     ///< … and all rows of so many of its tables …
     std::uint32_t rows_ = 0;     ///< … and so many of the next one's.
+    /// A content that comes in parts.
+    struct Content {
+        TableId table = 0;
+        std::uint32_t field = 0;
+        std::uint64_t index = 0;
+        std::uint64_t length = 0;
+
+        friend bool operator==(const Content&, const Content&) = default;
+    };
+    Content part_of_;
+    GrowArray<std::byte> content_; ///< What has come of it; empty between contents.
     LoadedSnapshot loaded_;
 };
 

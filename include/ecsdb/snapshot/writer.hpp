@@ -81,6 +81,11 @@ public:
                 write_sparse(description, static_cast<const storage::SparseTable&>(node));
             }
         });
+        for (const Table& table : root_->schema->tables()) {
+            for (std::size_t i = 0; is_saved(table) && i < table.contents.size(); ++i) {
+                write_contents(table, table.contents[i]);
+            }
+        }
         write_freed();
         write_counts();
         if (largest_index_ >= next_fresh_ && footer_.entities + footer_.freed != 0) {
@@ -157,7 +162,7 @@ private:
         for (std::uint32_t first = 0; first < archetype.rows && going_on; first += std::min(per_block, archetype.rows - first)) {
             const std::uint32_t count = std::min(per_block, archetype.rows - first);
             ByteBuffer& out = blocks_->open({BlockKind::Rows, Codec::Raw, table.id, archetypes_, first, count});
-            if (std::byte* place = out.extend(std::size_t{count} * table.packed_size)) {
+            if (std::byte* place = table.packed_size == 0 ? nullptr : out.extend(std::size_t{count} * table.packed_size)) {
                 for (std::uint32_t done = 0; done < count;) {
                     const std::uint32_t step = std::min(geometry.rows() - geometry.row_in_page(first + done), count - done);
                     place = pack(table, archetype.row(column, first + done), step, place);
@@ -191,7 +196,7 @@ private:
                 ByteBuffer& out = blocks_->open({BlockKind::SparseRows, Codec::Raw, table.id, 0, first, collected});
                 const std::span<const std::uint32_t> indices = numbers_.view().first(collected);
                 append_numbers(out, indices);
-                if (std::byte* place = out.extend(std::size_t{collected} * table.packed_size); place != nullptr && !table.is_tag()) {
+                if (std::byte* place = table.packed_size == 0 ? nullptr : out.extend(std::size_t{collected} * table.packed_size)) {
                     for (const std::uint32_t index : indices) {
                         place = pack(table, rows.find(index), 1, place);
                     }
@@ -210,6 +215,68 @@ private:
         });
         write();
         footer_.rows += first;
+    }
+
+    /// One field of all entities, in order of their indices.
+    void write_contents(const Table& table, FieldId field) {
+        const storage::ContentColumn* const column = root_->contents.column(table.id, field);
+        if (column == nullptr) {
+            return;
+        }
+        const BlockHeader header{BlockKind::Contents, Codec::Raw, table.id, 0, field, 0};
+        ByteBuffer* out = nullptr; // of the open block
+        std::uint32_t collected = 0;
+        std::uint32_t previous = 0;
+        std::size_t held = 0;
+        const auto close = [&] {
+            if (out != nullptr) {
+                blocks_->set_rows(collected);
+                blocks_->close();
+            }
+            out = nullptr;
+        };
+        column->contents.for_each([&](std::uint32_t index, const storage::Node& node) {
+            const std::span<const std::byte> bytes = static_cast<const storage::Content&>(node).bytes();
+            if (blocks_->failed()) {
+                return;
+            }
+            if (bytes.size() > target_block_size) {
+                close();
+                write_parts(header, index, bytes);
+                return;
+            }
+            if (out != nullptr && (collected == batch || held + bytes.size() > target_block_size)) {
+                close();
+            }
+            if (out == nullptr) {
+                out = &blocks_->open(header);
+                collected = 0;
+                previous = 0;
+                held = 0;
+            }
+            out->append_varint(index - previous);
+            out->append_varint(bytes.size());
+            out->append(bytes);
+            previous = index;
+            held += bytes.size() + 2 * max_varint_size;
+            ++collected;
+        });
+        if (!blocks_->failed()) {
+            close();
+        }
+    }
+
+    void write_parts(BlockHeader header, std::uint32_t index, std::span<const std::byte> bytes) {
+        header.kind = BlockKind::ContentPart;
+        header.rows = 1;
+        for (std::size_t offset = 0; offset < bytes.size() && !blocks_->failed(); offset += target_block_size) {
+            ByteBuffer& out = blocks_->open(header);
+            out.append_varint(index);
+            out.append_varint(bytes.size());
+            out.append_varint(offset);
+            out.append(bytes.subspan(offset, std::min<std::size_t>(target_block_size, bytes.size() - offset)));
+            blocks_->close();
+        }
     }
 
     void write_freed() {

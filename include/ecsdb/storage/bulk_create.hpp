@@ -97,6 +97,15 @@ bool append_run(WriteBuffer& state, NodeTree& column, const PageGeometry& geomet
     }
     home->rows += count;
     state.writable_root().entity_count += count;
+    for (std::uint16_t column = 0; column < tables.size(); ++column) {
+        const Table& table = state.store().schema().table(tables[column]);
+        for (std::uint32_t i = 0; table.has_contents() && i < count; ++i) {
+            const Outcome settled = state.settle_fresh(first.index() + i, table, state.fresh_row(*home, column, first_row + i));
+            if (settled != Outcome::Done) {
+                return settled;
+            }
+        }
+    }
     if (!state.count_new(first.index(), count)) {
         return Outcome::OutOfMemory;
     }

@@ -80,24 +80,27 @@ public:
         return Outcome::Done;
     }
 
-    /// Fills `table`'s rows of the archetype from packed ones. `first` counts from the first entity appended since `begin_archetype`; the
-    /// entities must have been appended. False when memory is refused.
-    [[nodiscard]] bool fill_rows(TableId table, std::uint32_t first, std::span<const std::byte> packed) noexcept {
+    /// Fills `count` of `table`'s rows of the archetype from packed ones. `first` counts from the first entity appended since
+    /// `begin_archetype`; the entities must have been appended. False when memory is refused.
+    [[nodiscard]] bool fill_rows(TableId table, std::uint32_t first, std::uint32_t count, std::span<const std::byte> packed) noexcept {
         const Table& description = schema().table(table);
         const std::uint16_t column = home_->shape->column_of(table);
         const PageGeometry& geometry = home_->shape->columns()[column].geometry;
         std::uint32_t row = first_row_ + first;
-        ECSDB_ASSERT(row + packed.size() / description.packed_size <= home_->rows, "rows without entities");
+        if (description.packed_size == 0) {
+            return fill_with_nothing(home_->column(column), geometry, row, count);
+        }
+        ECSDB_ASSERT(row + count <= home_->rows && packed.size() == std::size_t{count} * description.packed_size, "rows without entities");
         while (!packed.empty()) {
             std::byte* const place = room_for(home_->column(column), geometry, row);
             if (place == nullptr) {
                 return false;
             }
-            const std::size_t count =
+            const std::size_t step =
                 std::min<std::size_t>(geometry.rows() - geometry.row_in_page(row), packed.size() / description.packed_size);
-            unpack(description, packed.data(), place, count);
-            packed = packed.subspan(count * description.packed_size);
-            row += static_cast<std::uint32_t>(count);
+            unpack(description, packed.data(), place, step);
+            packed = packed.subspan(step * description.packed_size);
+            row += static_cast<std::uint32_t>(step);
         }
         return true;
     }
@@ -130,6 +133,27 @@ public:
             }
         }
         rows->rows += indices.size();
+        return Outcome::Done;
+    }
+
+    /// Gives a `text` or `blob` field of a row that has come its content, which is not empty. `NotFound` where there is no such row,
+    /// `AlreadyExists` where the field has its content already.
+    [[nodiscard]] Outcome set_content(TableId table, FieldId field, std::uint32_t index, std::span<const std::byte> bytes) noexcept {
+        const EntityRecord* const record = root().entities.find(index);
+        const std::byte* const row =
+            record == nullptr || record->archetype == no_archetype ? nullptr : root().find_row(*record, index, table);
+        if (row == nullptr) {
+            return Outcome::NotFound;
+        }
+        if (root().contents.find(table, field, index) != nullptr) {
+            return Outcome::AlreadyExists;
+        }
+        const Content* const content = buffer_->contents().load(root().contents, table, field, index, bytes);
+        if (content == nullptr) {
+            return Outcome::OutOfMemory;
+        }
+        // Every page of this version was made by this loader, and nobody reads it yet.
+        put_handle(const_cast<std::byte*>(row), schema().table(table).fields[field], {content->number, index, table, field});
         return Outcome::Done;
     }
 
@@ -215,6 +239,19 @@ private:
             *place = page;
         }
         return page_rows(*place) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride;
+    }
+
+    /// Rows whose fields have no packed bytes.
+    bool fill_with_nothing(NodeTree& column, const PageGeometry& geometry, std::uint32_t row, std::uint32_t count) noexcept {
+        for (std::uint32_t done = 0, step = 0; done < count; done += step) {
+            std::byte* const place = room_for(column, geometry, row + done);
+            if (place == nullptr) {
+                return false;
+            }
+            step = std::min(geometry.rows() - geometry.row_in_page(row + done), count - done);
+            std::memset(place, 0, std::size_t{step} * geometry.stride);
+        }
+        return true;
     }
 
     static void unpack(const Table& table, const std::byte* packed, std::byte* rows, std::size_t count) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/storage/archetype.hpp"
+#include "ecsdb/storage/contents.hpp"
 #include "ecsdb/storage/entity_table.hpp"
 #include "ecsdb/storage/sparse.hpp"
 #include "ecsdb/storage/tree.hpp"
@@ -23,6 +24,7 @@ struct Root : Node {
     EntityTable entities;
     NodeTree archetypes;         ///< ArchetypeId → Archetype.
     NodeTree sparse_tables;      ///< TableId → SparseTable.
+    ContentTree contents;        ///< Of `text` and `blob` fields.
     std::uint64_t entity_count;  ///< Living entities.
     std::uint32_t archetype_end; ///< One past the highest ArchetypeId in use.
     std::uint32_t shard;

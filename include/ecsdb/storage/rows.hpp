@@ -131,6 +131,13 @@ void for_each_row(const Root& root, std::span<const TableId> tables, Visit&& vis
             if (const std::byte* const row = root.find_row(record, index, table.id); row != nullptr) {
                 packed.resize(table.packed_size);
                 pack_row(table.runs, row, packed.data());
+                for (const FieldId field : table.contents) {
+                    const Content* const content = root.contents.find(table.id, field, index);
+                    const std::span<const std::byte> bytes = content == nullptr ? std::span<const std::byte>{} : content->bytes();
+                    const std::uint64_t digest = hash64(bytes, bytes.size());
+                    const auto* const words = reinterpret_cast<const std::byte*>(&digest);
+                    packed.insert(packed.end(), words, words + sizeof(digest));
+                }
                 sum += hash64(packed, mix64(id) + table.id);
             }
         }

@@ -52,6 +52,7 @@ public:
     [[nodiscard]] Reclaimer& reclaimer() noexcept { return reclaimer_; }
     [[nodiscard]] const Reclaimer& reclaimer() const noexcept { return reclaimer_; }
     [[nodiscard]] ArchetypeCatalog& catalog() noexcept { return catalog_; }
+    [[nodiscard]] ContentTokens& content_tokens() noexcept { return content_tokens_; }
     [[nodiscard]] EntityVersions& entity_versions() noexcept { return entity_versions_; }
     [[nodiscard]] const EntityVersions& entity_versions() const noexcept { return entity_versions_; }
     [[nodiscard]] const StableIds& stable_ids() const noexcept { return stable_ids_; }
@@ -91,6 +92,7 @@ private:
     ArchetypeCatalog catalog_;
     EntityVersions entity_versions_;
     StableIds stable_ids_;
+    ContentTokens content_tokens_;
     alignas(64) std::atomic<const Root*> published_{nullptr};
     std::atomic<std::uint64_t> published_version_{0};
     alignas(64) std::atomic<std::uint32_t> owners_{1};

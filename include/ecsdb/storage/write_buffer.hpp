@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/storage/changes.hpp"
+#include "ecsdb/storage/content_writer.hpp"
+#include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/row_writer.hpp"
 
 #include <cstddef>
@@ -21,6 +23,7 @@ enum class Outcome : std::uint8_t {
     WrongShard,    ///< The id was made by another database.
     Changed,       ///< The row is not what the transaction was built on.
     OutOfMemory,
+    ForeignContent, ///< A row brings a handle of a text or blob that is not of this transaction; see `WriteBuffer::refused_field`.
 };
 
 /// The write buffer (design D1): a root that shares every node with the published one, except those this batch has touched.
@@ -31,7 +34,7 @@ class WriteBuffer : public RowWriter {
 public:
     explicit WriteBuffer(Store& store) noexcept
         : RowWriter{store}, touched_{store.allocator()}, batch_touched_{store.allocator()},
-          destroyed_{store.allocator()}, changes_{store.allocator()} {}
+          destroyed_{store.allocator()}, changes_{store.allocator()}, contents_{store.allocator(), workspace_}, row_{store.allocator()} {}
 
     /// Creates the empty first version, or says that memory is refused.
     [[nodiscard]] bool create_first_root(std::uint32_t shard) noexcept {
@@ -78,6 +81,7 @@ public:
             shape->shrunk_ = false;
             trim(*shape);
         }
+        contents_.trim(root_->contents);
     }
 
     /// Whether `discard_batch` may be needed: then every batch remembers which entities it counted. Outside batches only.
@@ -126,6 +130,7 @@ public:
     /// The transaction stands and is the next version.
     void keep_transaction(std::uint64_t time_ns) noexcept {
         workspace_.keep();
+        contents_.end_transaction();
         for (const Count& count : touched_) {
             if (count.indices == 1) {
                 store_->entity_versions().settle(count.index);
@@ -144,6 +149,7 @@ public:
     /// The transaction never was.
     void undo_transaction() noexcept {
         workspace_.undo_all();
+        contents_.end_transaction();
         // What the transaction had appended is beyond the end again.
         for (ArchetypeShape* shape = counted_; shape != nullptr; shape = shape->next_counted_) {
             trim_later(*shape);
@@ -210,6 +216,7 @@ public:
                 removed = removed && erase_sparse(static_cast<TableId>(table), index);
             }
         });
+        removed = removed && contents_.drop_all(root_->contents, store_->schema(), index);
         if (!removed || !workspace_.undo().note(record, sizeof(EntityRecord))) {
             return Outcome::OutOfMemory;
         }
@@ -269,6 +276,9 @@ public:
         if (record == nullptr) {
             return Outcome::NotFound;
         }
+        if (store_->schema().table(table).has_contents()) [[unlikely]] {
+            return put_with_contents<true, false>(*record, entity.index(), store_->schema().table(table), offset, bytes, value);
+        }
         bool refused = false;
         std::byte* const place = writable_row(*record, entity.index(), table, refused);
         if (place == nullptr) {
@@ -305,8 +315,31 @@ public:
             (changes_.recording() && !changes_.removed(index, table, root_->find_row(*record, index, table), description.size))) {
             return Outcome::OutOfMemory;
         }
+        if (description.has_contents() && !contents_.drop(root_->contents, description, index)) {
+            return Outcome::OutOfMemory;
+        }
         const bool done = description.storage == Storage::Sparse ? erase_sparse(table, index) : move_entity(index, table, nullptr);
         return done ? Outcome::Done : Outcome::OutOfMemory;
+    }
+
+    // Contents of text and blob fields ---------------------------------------------------------------------------------------------------
+
+    [[nodiscard]] ContentWriter& contents() noexcept { return contents_; }
+    /// The field of the row that was refused last (`ForeignContent`).
+    [[nodiscard]] FieldId refused_field() const noexcept { return contents_.refused(); }
+
+    /// Settles the handles of a row already in its place (`fresh_row`), in a table that has contents.
+    [[nodiscard]] Outcome settle_fresh(std::uint32_t index, const Table& table, std::byte* row) noexcept {
+        return outcome_of(contents_.settle(root_->contents, table, index, row, nullptr));
+    }
+    /// Gives one field of a living entity's row the content `bytes` (an applied delta). `NotFound` where there is no such row.
+    [[nodiscard]] Outcome set_content(std::uint32_t index, const Table& table, FieldId field, std::span<const std::byte> bytes) noexcept {
+        bool refused = false;
+        std::byte* const row = edit_row(index, table.id, refused);
+        if (row == nullptr) {
+            return refused ? Outcome::OutOfMemory : Outcome::NotFound;
+        }
+        return contents_.put(root_->contents, table, table.fields[field], index, bytes, row) ? Outcome::Done : Outcome::OutOfMemory;
     }
 
     // Bulk and recovery -------------------------------------------------------------------------------------------------------------------
@@ -389,67 +422,10 @@ public:
         return true;
     }
 
-    // Prefetching: the memory an operation will need, in three steps of growing depth. Hints only.
-    void prefetch_path(Entity entity) const noexcept { root_->entities.prefetch_path(entity.index()); }
-    void prefetch_record(Entity entity) const noexcept {
-        root_->entities.prefetch_record(entity.index());
-        store_->entity_versions().prefetch(entity.index());
-    }
-    void prefetch_row(Entity entity, TableId table) const noexcept {
-        const EntityRecord* const record = root_->find_living(entity);
-        if (record == nullptr) {
-            return;
-        }
-        const Archetype& home = root_->archetype(record->archetype);
-        const std::uint16_t column = home.shape->column_of(table);
-        if (column == ArchetypeShape::no_column) {
-            if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
-                if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
-                    __builtin_prefetch(block, 1);
-                    __builtin_prefetch(block->row(entity.index(), rows->stride), 1);
-                }
-            }
-            return;
-        }
-        const PageGeometry& geometry = home.shape->columns()[column].geometry;
-        if (geometry.stride != 0) {
-            prefetch_row(home.column(column), geometry, record->row);
-        }
-    }
-
-    /// What an entity's move to another archetype will need, `ahead` moves from now: its rows, and the one that will fill their place.
-    void prefetch_move(Entity entity, std::uint32_t ahead) const noexcept {
-        const EntityRecord* const record = root_->find_living(entity);
-        if (record == nullptr) {
-            return;
-        }
-        const Archetype& home = root_->archetype(record->archetype);
-        prefetch_row(home.indices, Archetype::index_geometry, record->row);
-        const auto columns = home.shape->columns();
-        for (std::uint16_t i = 0; i < columns.size(); ++i) {
-            if (columns[i].geometry.stride != 0) {
-                prefetch_row(home.column(i), columns[i].geometry, record->row);
-            }
-        }
-        if (home.rows > ahead) {
-            root_->entities.prefetch_record(home.index_at(home.rows - 1 - ahead));
-        }
-    }
+    /// Hints at what coming operations will need.
+    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, workspace_, store_->entity_versions()}; }
 
 private:
-    void prefetch_row(const NodeTree& column, const PageGeometry& geometry, std::uint32_t row) const noexcept {
-        const Node* const page = column.at(geometry.page_of(row));
-        if (workspace_.owns(page)) {
-            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
-            return;
-        }
-        // It will be copied: the first lines start the hardware's own prefetching of the rest.
-        const auto* const bytes = reinterpret_cast<const std::byte*>(page);
-        for (std::size_t offset = 0; offset < 512; offset += 64) {
-            __builtin_prefetch(bytes + offset);
-        }
-    }
-
     /// A change to an entity's count that may have to be taken back.
     struct Count {
         std::uint32_t index;
@@ -490,6 +466,9 @@ private:
             return Outcome::NotFound;
         }
         const Table& description = store_->schema().table(table);
+        if (description.has_contents()) [[unlikely]] {
+            return put_with_contents<MayReplace, MayInsert>(*record, index, description, 0, description.size, row);
+        }
         if constexpr (MayReplace) {
             bool refused = false;
             std::byte* const place = writable_row(*record, index, table, refused);
@@ -505,10 +484,13 @@ private:
         } else if (has_row(*record, index, description)) {
             return Outcome::AlreadyExists;
         }
-        if (!touch(index) || !changes_.added(index, table)) {
+        return add(index, description, row);
+    }
+    Outcome add(std::uint32_t index, const Table& table, const std::byte* row) noexcept {
+        if (!touch(index) || !changes_.added(index, table.id)) {
             return Outcome::OutOfMemory;
         }
-        const bool done = description.storage == Storage::Sparse ? add_sparse(table, index, row) : move_entity(index, table, row);
+        const bool done = table.storage == Storage::Sparse ? add_sparse(table.id, index, row) : move_entity(index, table.id, row);
         return done ? Outcome::Done : Outcome::OutOfMemory;
     }
 
@@ -518,6 +500,40 @@ private:
         }
         const SparseTable* const rows = root_->sparse(table.id);
         return rows != nullptr && rows->find(index) != nullptr;
+    }
+
+    /// The same for `bytes` at `offset` of a row whose handles are to be settled first. What is not done changes nothing.
+    template <bool MayReplace, bool MayInsert>
+    ECSDB_NOINLINE Outcome put_with_contents(const EntityRecord& record, std::uint32_t index, const Table& table, std::uint32_t offset,
+                                             std::uint32_t bytes, const std::byte* value) noexcept {
+        const std::byte* const before = root_->find_row(record, index, table.id);
+        if (before == nullptr ? !MayInsert : !MayReplace) {
+            return before == nullptr ? Outcome::NotFound : Outcome::AlreadyExists;
+        }
+        if (!row_.resize_for_overwrite(table.size)) {
+            return Outcome::OutOfMemory;
+        }
+        std::byte* const row = row_.view().data();
+        if (before != nullptr) {
+            std::memcpy(row, before, table.size);
+        }
+        if (bytes != 0) {
+            std::memcpy(row + offset, value, bytes);
+        }
+        if (const Outcome settled = outcome_of(contents_.settle(root_->contents, table, index, row, before)); settled != Outcome::Done) {
+            return settled;
+        }
+        if (before == nullptr) {
+            return add(index, table, row);
+        }
+        bool refused = false;
+        std::byte* const place = writable_row(record, index, table.id, refused);
+        return place == nullptr ? Outcome::OutOfMemory : overwrite(index, table.id, place, table.size, 0, table.size, row);
+    }
+    static Outcome outcome_of(ContentOutcome outcome) noexcept {
+        return outcome == ContentOutcome::Done      ? Outcome::Done
+               : outcome == ContentOutcome::Foreign ? Outcome::ForeignContent
+                                                    : Outcome::OutOfMemory;
     }
 
     /// The existing row, in a page of this batch. Null when there is none, or when memory is refused.
@@ -572,6 +588,8 @@ private:
     bool counting_ = true;
     bool broken_ = false;
     Changes changes_;
+    ContentWriter contents_;
+    GrowArray<std::byte> row_; ///< The row being settled.
     ArchetypeShape* empty_ = nullptr;
     std::uint64_t entity_count_before_ = 0;
 };

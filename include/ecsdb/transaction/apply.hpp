@@ -26,10 +26,13 @@ struct OperationFailure {
     return outcome != storage::Outcome::Done && outcome != storage::Outcome::Absent;
 }
 
-/// Says in words what could not be done.
+/// Says in words what could not be done; `field` is the one whose handle was refused, if that is why.
 [[nodiscard]] inline Error describe_failure(const Schema& schema, OperationKind kind, Entity entity, TableId table,
-                                            storage::Outcome outcome) {
+                                            storage::Outcome outcome, FieldId field = 0) {
     using storage::Outcome;
+    if (kind == OperationKind::Content) {
+        return Error{ErrorCode::OutOfMemory, "no memory for a text or blob"};
+    }
     constexpr std::string_view verbs[] = {"create", "destroy",           "insert", "update",   "set",
                                           "remove", "update a field of", "expect", "expect no"};
     const bool whole_entity = kind == OperationKind::Create || kind == OperationKind::Destroy;
@@ -49,6 +52,10 @@ struct OperationFailure {
         return Error{ErrorCode::Conflict, what + ": it has been changed since it was read"};
     case Outcome::OutOfMemory:
         return Error{ErrorCode::OutOfMemory, what + ": no memory for the pages it touches"};
+    case Outcome::ForeignContent:
+        return Error{ErrorCode::InvalidArgument, what + ": field `" + schema.table(table).fields[field].name +
+                                                     "` brings a handle that is neither of this transaction " +
+                                                     "(what its `text` or `blob` returned) nor the one the row has"};
     case Outcome::Done:
     case Outcome::Absent:
         break;
@@ -89,7 +96,14 @@ inline storage::Outcome create_with_components(storage::WriteBuffer& state, Oper
         operations.advance();
         const Operation& insert = operations.current();
         if (insert.bytes != 0) {
-            std::memcpy(state.fresh_row(home, shape->column_of(insert.table), row), insert.payload(), insert.bytes);
+            std::byte* const place = state.fresh_row(home, shape->column_of(insert.table), row);
+            std::memcpy(place, insert.payload(), insert.bytes);
+            if (const Table& table = schema.table(insert.table); table.has_contents()) [[unlikely]] {
+                const storage::Outcome settled = state.settle_fresh(create.entity.index(), table, place);
+                if (settled != storage::Outcome::Done) {
+                    return settled;
+                }
+            }
         }
         if (!state.changes().added(create.entity.index(), insert.table)) {
             return storage::Outcome::OutOfMemory;
@@ -140,6 +154,13 @@ inline storage::Outcome check_expected(const storage::WriteBuffer& state, const 
     case OperationKind::Expect:
     case OperationKind::ExpectNoRow:
         return detail::check_expected(state, operation);
+    case OperationKind::Content: {
+        std::uint64_t ordinal = 0;
+        std::memcpy(&ordinal, operation.payload(), sizeof(ordinal));
+        const bool staged = state.contents().stage(operation.entity.to_bits(), static_cast<std::uint32_t>(ordinal),
+                                                   {operation.payload() + sizeof(ordinal), operation.bytes - sizeof(ordinal)});
+        return staged ? storage::Outcome::Done : storage::Outcome::OutOfMemory;
+    }
     }
     return storage::Outcome::NotFound;
 }
@@ -157,22 +178,23 @@ inline OperationRange prefetch_operations(storage::WriteBuffer& state, const Ope
         const Operation& operation = ahead.current();
         if (operation.kind == OperationKind::Create) {
             created = operation.entity;
-        } else if (operation.entity != created) { // what is new lies where the last new one did
+        } else if (operation.entity != created && operation.kind != OperationKind::Content) { // what is new lies where the last new one did
             some[count++] = &operation;
         }
     }
+    const storage::Prefetcher prefetcher = state.prefetcher();
     for (std::uint32_t i = 0; i < count; ++i) {
-        state.prefetch_path(some[i]->entity);
+        prefetcher.path(some[i]->entity);
     }
     for (std::uint32_t i = 0; i < count; ++i) {
-        state.prefetch_record(some[i]->entity);
+        prefetcher.record(some[i]->entity);
     }
     const std::vector<Table>& tables = state.store().schema().tables();
     for (std::uint32_t i = 0; i < count; ++i) {
         const OperationKind kind = some[i]->kind;
         const bool moves = kind == OperationKind::Destroy || ((kind == OperationKind::Insert || kind == OperationKind::Remove) &&
                                                               tables[some[i]->table].storage == Storage::Table);
-        moves ? state.prefetch_move(some[i]->entity, i) : state.prefetch_row(some[i]->entity, some[i]->table);
+        moves ? prefetcher.move(some[i]->entity, i) : prefetcher.row(some[i]->entity, some[i]->table);
     }
     return ahead;
 }

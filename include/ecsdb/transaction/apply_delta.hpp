@@ -83,7 +83,7 @@ private:
     }
 
     void apply_section(const delta::Section& section) {
-        table_ = section.has_rows() ? static_cast<TableId>(section.id) : no_table;
+        table_ = section.is_of_table() ? static_cast<TableId>(section.id) : no_table;
         index_ = no_index;
         if (section.is(delta::SectionKind::Entities)) {
             if (section.id != state_->root().shard) {
@@ -109,6 +109,13 @@ private:
             delta::DeltaView::for_each_run(section, [&](const delta::Run& run) {
                 if (problem_ == nullptr) {
                     apply_run(run);
+                }
+            });
+        } else if (section.is(delta::SectionKind::Contents)) {
+            delta::for_each_content(section.body, [&](const delta::ContentEntry& entry) {
+                if (static_cast<void>(living(entry.index)); problem_ == nullptr) {
+                    check(state_->set_content(entry.index, state_->store().schema().table(table_), entry.field, entry.bytes),
+                          "has no row whose text or blob could be set");
                 }
             });
         } else if (section.is(delta::SectionKind::Versions)) {

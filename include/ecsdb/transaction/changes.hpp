@@ -27,7 +27,7 @@ namespace ecsdb {
 /// ```
 class Changes : public Edits {
 public:
-    Changes(const Schema& schema, Allocator& allocator) : Changes{schema, std::make_unique<transaction::CommandBuffer>(allocator)} {}
+    explicit Changes(storage::Store& store) : Changes{store, std::make_unique<transaction::CommandBuffer>(store.allocator())} {}
 
     /// A new entity with every application. What this returns stands for it within these changes only: edit it, but store it in no row.
     Entity create() noexcept {
@@ -44,6 +44,7 @@ public:
         buffer_->clear();
         created_ = 0;
         error_.reset();
+        forget_contents();
     }
 
     /// No living entity has generation 0.
@@ -52,8 +53,8 @@ public:
     [[nodiscard]] std::span<const std::byte> operations() const noexcept { return buffer_->bytes(); }
 
 private:
-    Changes(const Schema& schema, std::unique_ptr<transaction::CommandBuffer> buffer) noexcept
-        : Edits{schema, buffer.get()}, memory_{std::move(buffer)} {}
+    Changes(storage::Store& store, std::unique_ptr<transaction::CommandBuffer> buffer) noexcept
+        : Edits{store.schema(), buffer.get(), store.content_tokens()}, memory_{std::move(buffer)} {}
 
     std::unique_ptr<transaction::CommandBuffer> memory_;
     std::uint32_t created_ = 0;

@@ -45,6 +45,7 @@ enum class OperationKind : std::uint8_t {
     UpdatePart,  ///< Payload: offset (u32), then the bytes.
     Expect,      ///< Changes nothing: the row must still be the payload.
     ExpectNoRow, ///< Changes nothing: the entity must live, and have no such row.
+    Content, ///< Brings the content of a text or blob. `entity`: the token of who brings it. Payload: which of its contents (u64), bytes.
 };
 
 /// Precedes each operation's payload; payloads are padded to 8 bytes.
@@ -116,6 +117,22 @@ public:
             std::memset(place + sizeof(operation) + sizeof(offset), 0, bytes);
         } else if (bytes != 0) {
             std::memcpy(place + sizeof(operation) + sizeof(offset), value, bytes);
+        }
+        ++count_;
+        return true;
+    }
+    /// Brings a content, number `ordinal` of `token`.
+    [[nodiscard]] bool append_content(std::uint64_t token, std::uint64_t ordinal, std::span<const std::byte> content) noexcept {
+        const auto payload = static_cast<std::uint32_t>(sizeof(ordinal) + content.size());
+        std::byte* const place = extend(sizeof(Operation) + Operation::padded(payload));
+        if (place == nullptr) {
+            return false;
+        }
+        write_operation(place, OperationKind::Content, Entity::from_bits(token), 0, reinterpret_cast<const std::byte*>(&ordinal),
+                        sizeof(ordinal));
+        std::memcpy(place + offsetof(Operation, bytes), &payload, sizeof(payload));
+        if (!content.empty()) {
+            std::memcpy(place + sizeof(Operation) + sizeof(ordinal), content.data(), content.size());
         }
         ++count_;
         return true;

@@ -19,7 +19,7 @@ class DeltaRecorder {
 public:
     explicit DeltaRecorder(Allocator& allocator) noexcept
         : encoder_{allocator}, bytes_{allocator}, order_{allocator}, rows_{allocator}, created_{allocator},
-          destroyed_{allocator}, touched_{allocator}, versions_{allocator} {}
+          destroyed_{allocator}, touched_{allocator}, versions_{allocator}, contents_{allocator}, content_tables_{allocator} {}
 
     [[nodiscard]] delta::Encoder& encoder() noexcept { return encoder_; }
 
@@ -36,7 +36,12 @@ public:
         const std::span<const storage::Change> changes = state.changes().list();
         if (changes.size() == 1 && changes[0].kind >= storage::ChangeKind::Added) [[likely]] {
             const delta::RowChange row = row_change(state, changes[0], changes[0]);
-            encoder_.table(state.store().schema().table(changes[0].table), {&row, 1});
+            const Table& table = state.store().schema().table(changes[0].table);
+            encoder_.table(table, {&row, 1});
+            if (table.has_contents()) [[unlikely]] {
+                forget_contents();
+                return note_contents(state, table, {&row, 1}) && write_contents(state.store().schema());
+            }
             return true;
         }
         return record_many(state, changes);
@@ -82,7 +87,7 @@ private:
             std::sort(order.begin(), order.end());
         }
         bool unsaid = false;
-        return write_sections(state, changes, unsaid) && (!unsaid || count_apart(state, changes));
+        return write_sections(state, changes, unsaid) && (!unsaid || count_apart(state, changes)) && write_contents(state.store().schema());
     }
 
     /// Writes what the sorted changes amount to. `unsaid` becomes true where a row came and went, so that nothing is said of it although
@@ -92,6 +97,7 @@ private:
         const storage::Root& root = state.root();
         created_.clear();
         destroyed_.clear();
+        forget_contents();
         std::size_t i = 0;
         for (; i < order.size() && changes[order[i].change].kind <= ChangeKind::Destroyed;) {
             const std::size_t group = group_end(order, i);
@@ -130,7 +136,11 @@ private:
                 }
             }
             if (!rows_.empty()) {
-                encoder_.table(state.store().schema().table(table), rows_.view());
+                const Table& description = state.store().schema().table(table);
+                encoder_.table(description, rows_.view());
+                if (description.has_contents() && !note_contents(state, description, rows_.view())) {
+                    return false;
+                }
             }
         }
         return true;
@@ -173,6 +183,34 @@ private:
         return true;
     }
 
+    void forget_contents() noexcept {
+        contents_.clear();
+        content_tables_.clear();
+    }
+    /// Contents come last in a delta: those of a table's rows are collected until then. A field's content has changed when its number has.
+    bool note_contents(const storage::WriteBuffer& state, const Table& table, std::span<const delta::RowChange> rows) noexcept {
+        const std::size_t first = contents_.size();
+        for (const delta::RowChange& row : rows) {
+            for (std::size_t i = 0; row.after != nullptr && i < table.contents.size(); ++i) {
+                const Field& field = table.fields[table.contents[i]];
+                const ContentHandle before = row.before == nullptr ? ContentHandle{} : storage::handle_in(row.before, field);
+                const ContentHandle after = storage::handle_in(row.after, field);
+                if (before.number != after.number && !contents_.push({row.index, field.id, state.root().contents.bytes_of(after)})) {
+                    return false;
+                }
+            }
+        }
+        return contents_.size() == first || content_tables_.push({table.id, first});
+    }
+    bool write_contents(const Schema& schema) noexcept {
+        for (std::size_t i = 0; i < content_tables_.size(); ++i) {
+            const std::size_t end = i + 1 == content_tables_.size() ? contents_.size() : content_tables_[i + 1].first;
+            encoder_.contents(schema.table(content_tables_[i].table),
+                              contents_.view().subspan(content_tables_[i].first, end - content_tables_[i].first));
+        }
+        return true;
+    }
+
     static Entity entity_of(const Change& change, std::uint32_t shard) noexcept {
         return Entity{change.index, static_cast<std::uint32_t>(change.before), shard};
     }
@@ -209,6 +247,12 @@ private:
     GrowArray<Entity> destroyed_;
     GrowArray<std::uint64_t> touched_; ///< Entity index, and a bit that says that no section names it.
     GrowArray<delta::VersionIncrement> versions_;
+    GrowArray<delta::ContentEntry> contents_; ///< Of all tables, one after the other …
+    struct TableContents {
+        TableId table;
+        std::size_t first;
+    };
+    GrowArray<TableContents> content_tables_; ///< … and where those of each begin.
     std::uint64_t from_ = 0;
 };
 

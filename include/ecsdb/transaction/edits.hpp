@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/schema/row.hpp"
+#include "ecsdb/storage/contents.hpp"
 #include "ecsdb/transaction/command.hpp"
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -24,7 +26,8 @@ namespace ecsdb {
 class Edits {
 public:
     Edits(Edits&& other) noexcept
-        : schema_{other.schema_}, buffer_{std::exchange(other.buffer_, nullptr)}, error_{std::move(other.error_)} {}
+        : schema_{other.schema_}, buffer_{std::exchange(other.buffer_, nullptr)}, error_{std::move(other.error_)}, tokens_{other.tokens_},
+          token_{other.token_}, contents_{other.contents_} {}
     Edits& operator=(Edits&&) = delete;
 
     /// Ends an entity and all it has.
@@ -141,6 +144,19 @@ public:
         append_all(transaction::OperationKind::Destroy, entities, 0, nullptr, 0);
     }
 
+    /// A handle of `content`, copied into this list, to be put into `text` (or `blob`) fields of rows written by it: into as many as you
+    /// like. Nowhere else: written by another transaction it is refused. That it is UTF-8, and not too long, is checked at commit.
+    Text text(std::string_view content) noexcept {
+        Text handle;
+        static_cast<ContentHandle&>(handle) = bring(std::as_bytes(std::span{content.data(), content.size()}));
+        return handle;
+    }
+    Blob blob(std::span<const std::byte> content) noexcept {
+        Blob handle;
+        static_cast<ContentHandle&>(handle) = bring(content);
+        return handle;
+    }
+
     /// What is wrong with this list, or null: submitting it reports the same.
     [[nodiscard]] const Error* error() const noexcept { return error_ ? &*error_ : nullptr; }
     [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }
@@ -152,7 +168,8 @@ public:
     }
 
 protected:
-    Edits(const Schema& schema, transaction::CommandBuffer* buffer) noexcept : schema_{&schema}, buffer_{buffer} {}
+    Edits(const Schema& schema, transaction::CommandBuffer* buffer, storage::ContentTokens& tokens) noexcept
+        : schema_{&schema}, buffer_{buffer}, tokens_{&tokens} {}
     ~Edits() = default;
 
     void append(transaction::OperationKind kind, Entity entity, TableId table, const std::byte* payload, std::uint32_t bytes) noexcept {
@@ -171,8 +188,29 @@ protected:
     const Schema* schema_;
     transaction::CommandBuffer* buffer_;
     std::optional<Error> error_;
+    /// Handles given out so far are good no longer.
+    void forget_contents() noexcept { token_ = 0; }
 
 private:
+    [[nodiscard]] ContentHandle bring(std::span<const std::byte> content) noexcept {
+        ECSDB_ASSERT(error_ || buffer_ != nullptr, "a text or blob was added to a transaction that had been submitted");
+        if (content.size() > max_content_size) {
+            fail(Error{ErrorCode::InvalidArgument,
+                       "a text or blob of " + std::to_string(content.size()) + " bytes; the most is " + std::to_string(max_content_size)});
+        }
+        if (error_ || content.empty()) {
+            return {};
+        }
+        if (token_ == 0) {
+            token_ = tokens_->next();
+            contents_ = 0;
+        }
+        if (!buffer_->append_content(token_, contents_, content)) {
+            fail_for_memory();
+            return {};
+        }
+        return {token_ | ContentHandle::staged, contents_++, 0, 0};
+    }
     void put(transaction::OperationKind kind, std::span<const Entity> entities, TableId table, std::span<const std::byte> rows) noexcept {
         const bool without_row = kind == transaction::OperationKind::ExpectNoRow;
         if (table >= schema_->tables().size() || (!without_row && rows.size() != entities.size() * schema_->table(table).size)) {
@@ -209,6 +247,10 @@ private:
         }
         return &schema_->table(table).fields[field];
     }
+
+    storage::ContentTokens* tokens_;
+    std::uint64_t token_ = 0;    ///< Drawn with the first content.
+    std::uint32_t contents_ = 0; ///< Brought under it.
 };
 
 } // namespace ecsdb

@@ -8,6 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,8 +24,8 @@ namespace ecsdb {
 class Transaction : public Edits {
 public:
     Transaction(transaction::Pipeline& pipeline, transaction::ProducerState* producer) noexcept
-        : Edits{pipeline.store().schema(), producer == nullptr ? nullptr : producer->take_buffer()}, pipeline_{&pipeline}, producer_{
-                                                                                                                               producer} {
+        : Edits{pipeline.store().schema(), producer == nullptr ? nullptr : producer->take_buffer(), pipeline.store().content_tokens()},
+          pipeline_{&pipeline}, producer_{producer} {
         if (buffer_ == nullptr) {
             producer == nullptr ? fail(pipeline.no_producer()) : fail_for_memory();
         }
@@ -61,6 +64,8 @@ public:
             const transaction::Operation& edit = edits.current();
             if (edit.kind == transaction::OperationKind::Create) {
                 created.push_back(create());
+            } else if (edit.kind == transaction::OperationKind::Content) {
+                copy(edit, edit.entity);
             } else if (!Changes::is_placeholder(edit.entity)) {
                 copy(edit, edit.entity);
             } else if (edit.entity.index() <= created.size()) {
@@ -173,6 +178,19 @@ public:
     /// Null where absent; valid until the next write.
     [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept { return state_->find_row(entity, table); }
 
+    /// A handle of `content`, to be put into rows this function writes. `OutOfMemory`, or `InvalidArgument` for more than
+    /// `max_content_size` bytes. That text is UTF-8, and not too long for its field, is checked at the end.
+    [[nodiscard]] Result<Text> text(std::string_view content) noexcept {
+        return as<Text>(bring(std::as_bytes(std::span{content.data(), content.size()})));
+    }
+    [[nodiscard]] Result<Blob> blob(std::span<const std::byte> content) noexcept { return as<Blob>(bring(content)); }
+    /// What a handle of a row, or one made in here, names; empty for any other. Valid until the next write.
+    [[nodiscard]] std::string_view text(const Text& handle) const noexcept {
+        const std::span<const std::byte> bytes = bytes_of(handle);
+        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+    }
+    [[nodiscard]] std::span<const std::byte> blob(const Blob& handle) const noexcept { return bytes_of(handle); }
+
     [[nodiscard]] storage::WriteBuffer& buffer() noexcept { return *state_; }
     [[nodiscard]] transaction::Pipeline& pipeline() noexcept { return *pipeline_; }
 
@@ -185,16 +203,46 @@ protected:
     }
 
 private:
+    template <typename Handle>
+    [[nodiscard]] static Result<Handle> as(Result<ContentHandle> content) noexcept {
+        if (!content) {
+            return std::move(content).error();
+        }
+        Handle handle;
+        static_cast<ContentHandle&>(handle) = *content;
+        return handle;
+    }
     [[nodiscard]] Error describe(transaction::OperationKind kind, Entity entity, TableId table, storage::Outcome outcome) const {
         if (outcome == storage::Outcome::OutOfMemory) {
             state_->mark_broken();
         }
-        return transaction::describe_failure(state_->store().schema(), kind, entity, table, outcome);
+        return transaction::describe_failure(state_->store().schema(), kind, entity, table, outcome, state_->refused_field());
+    }
+    [[nodiscard]] Result<ContentHandle> bring(std::span<const std::byte> content) noexcept {
+        if (content.size() > max_content_size) {
+            return Error{ErrorCode::InvalidArgument,
+                         "a text or blob of " + std::to_string(content.size()) + " bytes; the most is " + std::to_string(max_content_size)};
+        }
+        if (content.empty()) {
+            return ContentHandle{};
+        }
+        token_ = token_ == 0 ? state_->store().content_tokens().next() : token_;
+        if (!state_->contents().stage(token_, contents_, content)) {
+            state_->mark_broken();
+            return Error{ErrorCode::OutOfMemory, "no memory for a text or blob"};
+        }
+        return ContentHandle{token_ | ContentHandle::staged, contents_++, 0, 0};
+    }
+    [[nodiscard]] std::span<const std::byte> bytes_of(const ContentHandle& handle) const noexcept {
+        return (handle.number & ContentHandle::staged) != 0 ? state_->contents().staged_bytes(handle)
+                                                            : state_->root().contents.bytes_of(handle);
     }
 
     transaction::Pipeline* pipeline_;
     storage::WriteBuffer* state_;
     Deadline deadline_;
+    std::uint64_t token_ = 0;    ///< Drawn with the first content.
+    std::uint32_t contents_ = 0; ///< Brought under it.
 };
 
 } // namespace ecsdb

@@ -204,7 +204,8 @@ public:
         }
         if (const auto outcome = storage::create_many(buffer(), *first, count, tables, columns); transaction::failed(outcome)) {
             buffer().mark_broken();
-            return transaction::describe_failure(buffer().store().schema(), transaction::OperationKind::Create, *first, 0, outcome);
+            return transaction::describe_failure(buffer().store().schema(), transaction::OperationKind::Create, *first,
+                                                 buffer().contents().refused_table(), outcome, buffer().refused_field());
         }
         return first;
     }

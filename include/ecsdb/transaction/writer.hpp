@@ -236,14 +236,15 @@ private:
     /// Touches what the batch will need in three passes, so that its cache misses overlap.
     void prefetch(std::span<CommandHeader* const> commands) noexcept {
         constexpr std::size_t group = 16;
+        const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
             __builtin_prefetch(header);
         }
         for (std::size_t first = 0; first < commands.size(); first += group) {
             const auto part = commands.subspan(first, std::min(group, commands.size() - first));
-            for_each_first_operation(part, [&](const Operation& operation) { state_.prefetch_path(operation.entity); });
-            for_each_first_operation(part, [&](const Operation& operation) { state_.prefetch_record(operation.entity); });
-            for_each_first_operation(part, [&](const Operation& operation) { state_.prefetch_row(operation.entity, operation.table); });
+            for_each_first_operation(part, [&](const Operation& operation) { prefetcher.path(operation.entity); });
+            for_each_first_operation(part, [&](const Operation& operation) { prefetcher.record(operation.entity); });
+            for_each_first_operation(part, [&](const Operation& operation) { prefetcher.row(operation.entity, operation.table); });
         }
     }
     template <typename Visit>
@@ -252,7 +253,7 @@ private:
             if (header->form == Form::Operations && header->bytes >= sizeof(Operation) &&
                 (header->flags & CommandHeader::has_deadline) == 0) {
                 const auto& operation = *reinterpret_cast<const Operation*>(header + 1);
-                if (operation.kind >= OperationKind::Insert) {
+                if (operation.kind >= OperationKind::Insert && operation.kind != OperationKind::Content) {
                     visit(operation);
                 }
             }
@@ -326,7 +327,8 @@ private:
             state_.undo_transaction();
             fail(header, sequence, [&] {
                 const Operation& operation = *failure.operation;
-                return describe_failure(store_->schema(), operation.kind, operation.entity, operation.table, failure.outcome);
+                return describe_failure(store_->schema(), operation.kind, operation.entity, operation.table, failure.outcome,
+                                        state_.refused_field());
             });
             return;
         }

@@ -35,7 +35,7 @@ public:
         kept_.clear();
         kept_.append(view->header_bytes());
         view->for_each_section([&](const delta::Section& section) {
-            if (!section.has_rows() || schema_->table(static_cast<TableId>(section.id)).persist == Persist::Wal) {
+            if (!section.is_of_table() || schema_->table(static_cast<TableId>(section.id)).persist == Persist::Wal) {
                 kept_.append(section.whole);
             }
         });

@@ -1,0 +1,86 @@
+/// @file
+/// Hints at the memory that operations will need, so that the cache misses of many overlap.
+#pragma once
+
+#include "ecsdb/storage/entity_versions.hpp"
+#include "ecsdb/storage/root.hpp"
+#include "ecsdb/storage/workspace.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ecsdb::storage {
+
+/// Called for a group of operations one step after the other: first `path` for each of them, then `record`, at last `row` or `move`.
+/// Changes nothing; entities that do not live and rows that are not there are passed over. Writer only, between operations.
+class Prefetcher {
+public:
+    Prefetcher(const Root& root, const Workspace& workspace, const EntityVersions& versions) noexcept
+        : root_{&root}, workspace_{&workspace}, versions_{&versions} {}
+
+    /// What leads to the entity's record.
+    void path(Entity entity) const noexcept { root_->entities.prefetch_path(entity.index()); }
+
+    void record(Entity entity) const noexcept {
+        root_->entities.prefetch_record(entity.index());
+        versions_->prefetch(entity.index());
+    }
+
+    /// The entity's row of `table`, or the place of one in a sparse table.
+    void row(Entity entity, TableId table) const noexcept {
+        const EntityRecord* const record = root_->find_living(entity);
+        if (record == nullptr) {
+            return;
+        }
+        const Archetype& home = root_->archetype(record->archetype);
+        if (const std::uint16_t column = home.shape->column_of(table); column != ArchetypeShape::no_column) {
+            row_of(home.column(column), home.shape->columns()[column].geometry, record->row);
+        } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
+            if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
+                __builtin_prefetch(block, 1);
+                __builtin_prefetch(block->row(entity.index(), rows->stride), 1);
+            }
+        }
+    }
+
+    /// All that the entity's move to another archetype needs, `ahead` moves from now: its rows, and the record of the one that will then
+    /// fill their place.
+    void move(Entity entity, std::uint32_t ahead) const noexcept {
+        const EntityRecord* const record = root_->find_living(entity);
+        if (record == nullptr) {
+            return;
+        }
+        const Archetype& home = root_->archetype(record->archetype);
+        row_of(home.indices, Archetype::index_geometry, record->row);
+        const auto columns = home.shape->columns();
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            row_of(home.column(i), columns[i].geometry, record->row);
+        }
+        if (home.rows > ahead) {
+            root_->entities.prefetch_record(home.index_at(home.rows - 1 - ahead));
+        }
+    }
+
+private:
+    void row_of(const NodeTree& column, const PageGeometry& geometry, std::uint32_t row) const noexcept {
+        if (geometry.stride == 0) {
+            return;
+        }
+        const Node* const page = column.at(geometry.page_of(row));
+        if (workspace_->owns(page)) {
+            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
+            return;
+        }
+        // It will be copied: the first lines start the hardware's own prefetching of the rest.
+        const auto* const bytes = reinterpret_cast<const std::byte*>(page);
+        for (std::size_t offset = 0; offset < 512; offset += 64) {
+            __builtin_prefetch(bytes + offset);
+        }
+    }
+
+    const Root* root_;
+    const Workspace* workspace_;
+    const EntityVersions* versions_;
+};
+
+} // namespace ecsdb::storage
