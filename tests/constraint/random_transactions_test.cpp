@@ -12,6 +12,7 @@ namespace ecsdb::test::random_transactions_test {
 namespace {
 
 using namespace judged;
+using judged::Note; // not that of another test
 
 /// Vetoes transactions and discards batches as it was told beforehand.
 class Saboteur final : public transaction::Participant {

@@ -114,8 +114,7 @@ public:
         }
         if (short_of_memory_) [[unlikely]] {
             short_of_memory_ = false;
-            reclaim(); // what waited to be worth the look is worth it now
-            store_->pool().share();
+            make_room();
         }
         // Tasks first: once the producer is told, a waiting submitter may take its task away.
         for (Task* const task : finished_tasks_) {
@@ -316,13 +315,29 @@ private:
         }
     }
 
+    /// Frees what can be freed, for whoever has been refused memory. Between transactions.
+    ECSDB_NOINLINE void make_room() noexcept {
+        state_.trim_emptied();
+        reclaim(); // what waited to be worth the look is worth it now
+        while (trimmer_.piece()) {
+            // free memory of one size is no use to another: whole blocks of it go, and come back as whatever is wanted
+        }
+        store_->pool().share();
+    }
+
     void run_operations(CommandHeader& header, std::uint64_t sequence, std::span<const std::byte> bytes, bool ready) noexcept {
         if (!ready) {
             fail(header, sequence, no_memory);
             return;
         }
         state_.begin_transaction();
-        const OperationFailure failure = apply_operations(state_, bytes);
+        OperationFailure failure = apply_operations(state_, bytes);
+        if (failure.outcome == storage::Outcome::OutOfMemory) [[unlikely]] {
+            state_.undo_transaction();
+            make_room();
+            state_.begin_transaction();
+            failure = apply_operations(state_, bytes);
+        }
         if (failure.operation != nullptr) [[unlikely]] {
             state_.undo_transaction();
             fail(header, sequence, [&] {
