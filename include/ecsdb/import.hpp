@@ -260,6 +260,11 @@ private:
             if (found == nullptr) {
                 return Error{ErrorCode::SchemaMismatch, "table `" + table.name + "`: is not in schema `" + schema_.name() + "`"};
             }
+            if (table.has_contents()) {
+                return Error{ErrorCode::Unsupported,
+                             "table `" + table.name +
+                                 "`: its text and blob fields cannot be imported: rows would come without their contents"};
+            }
             if (Result<void> matched = match_rows(from_.schema(), table, schema_, *found); !matched) {
                 return std::move(matched).error();
             }
@@ -345,7 +350,7 @@ namespace ecsdb {
 /// they make; `ImportOptions::outside` says what becomes of others. Counts of changes (`View::entity_version`) begin anew.
 ///
 /// Errors: `AlreadyExists` for a stable id that some entity of `into` has; `SchemaMismatch` for a table that is missing or has other rows,
-/// `ImportedId` included, unless ids are not kept; `InvalidArgument` for a reference that is refused; `ConstraintViolation`, and whatever
+/// `ImportedId` included, unless ids are not kept; `Unsupported` for a table with text or blob fields; `InvalidArgument` for a reference that is refused; `ConstraintViolation`, and whatever
 /// else a function transaction can end with. Cost: a copy of the rows, made on the calling thread; the writer is busy for about as long as
 /// by creating them (`create_many`) and inserting the sparse ones.
 template <typename Target>

@@ -412,6 +412,18 @@ TEST_CASE("tables match by name and rows, whatever their numbers and storage", "
     CHECK(contains(refusal(otherwise, ErrorCode::SchemaMismatch, from.read()), "table `Spot`: field `y`"));
 }
 
+TEST_CASE("a table whose contents would be lost is refused by name", "[import]") {
+    const std::string story = "[tables.Story]\n[[tables.Story.fields]]\nname = \"words\"\ntype = \"text\"\n";
+    Database<> from = open_text(story);
+    auto tx = from.begin();
+    tx.insert_row(tx.create(), from.schema().find_table("Story")->id, std::vector<std::byte>(sizeof(Text)));
+    require(tx.commit());
+    Database<> into = open_text(story);
+    ImportOptions options;
+    options.keep_stable_ids = false;
+    CHECK(contains(refusal(into, ErrorCode::Unsupported, from.read(), options), "table `Story`: its text and blob"));
+}
+
 TEST_CASE("what was imported is there after reopening, from the log and from a snapshot", "[import][recovery]") {
     World from = open_or_fail();
     const std::vector<Entity> ring = make_ring(from, 20);
