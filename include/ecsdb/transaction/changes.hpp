@@ -2,6 +2,7 @@
 /// Edits gathered apart from any transaction: built anywhere, applied in one call, as often as one likes.
 #pragma once
 
+#include "ecsdb/storage/store.hpp"
 #include "ecsdb/transaction/edits.hpp"
 
 #include <cstddef>
