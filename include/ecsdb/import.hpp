@@ -350,9 +350,9 @@ namespace ecsdb {
 /// they make; `ImportOptions::outside` says what becomes of others. Counts of changes (`View::entity_version`) begin anew.
 ///
 /// Errors: `AlreadyExists` for a stable id that some entity of `into` has; `SchemaMismatch` for a table that is missing or has other rows,
-/// `ImportedId` included, unless ids are not kept; `Unsupported` for a table with text or blob fields; `InvalidArgument` for a reference that is refused; `ConstraintViolation`, and whatever
-/// else a function transaction can end with. Cost: a copy of the rows, made on the calling thread; the writer is busy for about as long as
-/// by creating them (`create_many`) and inserting the sparse ones.
+/// `ImportedId` included, unless ids are not kept; `Unsupported` for a table with text or blob fields; `InvalidArgument` for a reference
+/// that is refused; `ConstraintViolation`, and whatever else a function transaction can end with. Cost: a copy of the rows, made on the
+/// calling thread; the writer is busy for about as long as by creating them (`create_many`) and inserting the sparse ones.
 template <typename Target>
 [[nodiscard]] Result<EntityMapping> import_entities(Target& into, const View& from, const ImportOptions& options = {}) {
     if (!from) {
