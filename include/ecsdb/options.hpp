@@ -36,7 +36,8 @@ struct Options {
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
-    /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never.
+    /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never. Where memory
+    /// is refused, it goes at once, to come back as whatever is wanted.
     std::uint64_t trim_after_ns = 1'000'000'000;
 
     std::uint64_t queue_transactions = 65536; ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.

@@ -570,4 +570,46 @@ TEST_CASE("a batch of undone transactions changes nothing, and the next one goes
     Store::Pins::unpin(*pin.slot);
 }
 
+TEST_CASE("a sparse row taken away and put back among others is as it was when the transaction fails", "[storage]") {
+    SystemAllocator allocator;
+    World world{allocator, schema_of({{"Target", 8, Storage::Sparse}, {"Badge", 8, Storage::Sparse}})};
+    const Entity here{5, 1, 0};
+    const Entity alone{70, 1, 0}; // the only one of its block
+    const Entity late{200, 1, 0}; // of a block that does not exist yet
+    const RowBytes before = row_from(8, 1);
+    const RowBytes after = row_from(8, 2);
+    world.commit([&](storage::WriteBuffer& state) {
+        for (const Entity entity : {here, alone, late}) {
+            REQUIRE(state.create(entity, state.empty_shape()) == storage::Outcome::Done);
+        }
+        REQUIRE(state.insert(here, 0, bytes_of(before)) == storage::Outcome::Done);
+        REQUIRE(state.insert(alone, 0, bytes_of(before)) == storage::Outcome::Done);
+        REQUIRE(state.insert(alone, 1, bytes_of(before)) == storage::Outcome::Done);
+    });
+    const std::uint64_t hash = storage::hash_of(world.published());
+    const auto change = [&](storage::WriteBuffer& state) {
+        for (int round = 0; round < 2; ++round) {
+            for (const Entity entity : {here, alone}) {
+                REQUIRE(state.remove(entity, 0) == storage::Outcome::Done);
+                REQUIRE((round != 0 || state.insert(late, 0, bytes_of(after)) == storage::Outcome::Done || entity == alone));
+                REQUIRE(state.insert(entity, 0, bytes_of(after)) == storage::Outcome::Done);
+                REQUIRE(state.insert(entity, 0, bytes_of(after)) == storage::Outcome::AlreadyExists);
+                REQUIRE(state.update(entity, 0, bytes_of(before)) == storage::Outcome::Done);
+                REQUIRE(state.update(entity, 0, bytes_of(after)) == storage::Outcome::Done);
+            }
+            REQUIRE(state.remove(alone, 1) == storage::Outcome::Done);
+            REQUIRE(state.insert(alone, 1, bytes_of(after)) == storage::Outcome::Done);
+        }
+    };
+    world.undo(change);
+    CHECK(storage::hash_of(world.buffer().root()) == hash);
+    CHECK(storage::hash_of(world.published()) == hash);
+    world.commit(change);
+    CHECK(std::memcmp(world.published().find_row(*world.published().find_living(here), here.index(), 0), after->data(), 8) == 0);
+    CHECK(world.published().sparse(0)->rows == 3);
+    CHECK(world.published().sparse(1)->rows == 1);
+    world.undo([&](storage::WriteBuffer& state) { REQUIRE(state.destroy(alone) == storage::Outcome::Done); });
+    CHECK(world.buffer().root().sparse(0)->rows == 3);
+}
+
 } // namespace ecsdb::test::write_buffer_test

@@ -1,9 +1,12 @@
 // Optimistic checks (R25): a transaction built on what a view showed commits only if that is still so.
 
+#include "support/contents_fixture.hpp"
 #include "transaction/transaction_fixture.hpp"
 
 #include <atomic>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -119,6 +122,36 @@ TEST_CASE("changes may expect too", "[transaction][optimistic]") {
     CHECK(db.apply(changes));
     CHECK(code_of(db.apply(changes)) == ErrorCode::Conflict);
     CHECK(db.get<Account>(entity)->balance == 99);
+}
+
+TEST_CASE("a text is part of what a row was: rewritten as it was is no conflict, changed is", "[transaction][optimistic][contents]") {
+    Options options;
+    options.own_thread = false;
+    auto opened = Notes::open(options);
+    REQUIRE(opened);
+    Notes& db = *opened;
+    const auto write = [&](Entity entity, std::string_view words, bool expects, const auto& view) {
+        auto tx = db.begin();
+        if (expects) {
+            tx.expect_unchanged<Label>(view, entity);
+        }
+        tx.set(entity, Label{tx.text(words)});
+        return tx.commit();
+    };
+    auto first = db.begin();
+    const Entity entity = first.create(Label{first.text("north")});
+    REQUIRE(first.commit());
+    const auto view = db.read();
+    CHECK(write(entity, "north", false, view));
+    CHECK(write(entity, "south", true, view));
+    CHECK(code_of(write(entity, "west", true, view)) == ErrorCode::Conflict);
+    const auto now = db.read();
+    CHECK(now.text(now.get<Label>(entity)->words) == "south");
+    CHECK(view.text(view.get<Label>(entity)->words) == "north");
+    // The handle of an old row says nothing about the row there is now.
+    auto stale = db.begin();
+    stale.expect(entity, *view.get<Label>(entity));
+    CHECK(code_of(stale.commit()) == ErrorCode::Conflict);
 }
 
 TEST_CASE("threads that retry after conflicts lose no update, column updates between them", "[transaction][optimistic]") {

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -102,18 +104,52 @@ TEST_CASE("queued functions run in their order, between other transactions", "[t
 }
 
 TEST_CASE("what a queued function has captured ends once, before the outcome is told", "[transaction][ticket_of]") {
-    const auto large = GENERATE(false, true);
+    struct alignas(64) Strict {
+        int value = 5;
+    };
+    const int kind = GENERATE(0, 1, 2);
     World8 db = open_db();
     const auto captured = std::make_shared<int>(1);
-    std::array<std::byte, 5000> ballast{};
+    bool aligned = true;
     Ticket ticket;
-    if (large) { // does not fit into the queue
-        ticket = db.submit([captured, ballast](State&) { static_cast<void>(ballast); });
-    } else {
+    if (kind == 0) {
         ticket = db.submit([captured](State&) {});
+    } else if (kind == 1) { // does not fit into the queue …
+        ticket = db.submit([captured, ballast = std::array<std::byte, 5000>{}](State&) { static_cast<void>(ballast); });
+    } else { // … nor is that aligned so strictly
+        ticket = db.submit([captured, strict = Strict{}, &aligned](State&) {
+            aligned = reinterpret_cast<std::uintptr_t>(&strict) % alignof(Strict) == 0 && strict.value == 5;
+        });
     }
     CHECK(ticket.wait());
+    CHECK(aligned);
     CHECK(captured.use_count() == 1);
+}
+
+TEST_CASE("a queued function that is refused ends without having run", "[transaction][ticket_of]") {
+    Options options = stepped();
+    options.queue_transactions = 2;
+    options.submit_timeout_ns = 0;
+    const auto captured = std::make_shared<int>(0);
+    const auto count = [captured](State&) { ++*captured; };
+    {
+        World8 db = open_db(options);
+        // Inside a function nobody makes room.
+        REQUIRE(db.execute([&](State&) {
+            int queued = 0;
+            while (db.post(count)) {
+                ++queued;
+            }
+            CHECK(queued <= 2);
+            CHECK(captured.use_count() == 2 + queued);
+            TicketOf<int> refused = db.submit([captured](State&) { return 1; });
+            CHECK_FALSE(refused.is_submitted());
+            CHECK(code_of(refused.wait()) == ErrorCode::QueueFull);
+            CHECK(captured.use_count() == 2 + queued);
+        }));
+    }
+    CHECK(captured.use_count() == 2);
+    CHECK(*captured >= 1);
 }
 
 TEST_CASE("what was queued when the database closes has run; what comes later is refused", "[transaction][ticket_of]") {

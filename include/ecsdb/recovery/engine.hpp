@@ -32,7 +32,7 @@ struct Statistics {
     std::size_t retired_bytes = 0;    ///< Of those, held for older versions only. A glance at the writer's own figure: approximate.
     std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
     std::size_t allocated_bytes = 0;  ///< Taken from the allocator.
-    std::uint64_t returned_bytes = 0; ///< Given back to it since opening, while nothing was written.
+    std::uint64_t returned_bytes = 0; ///< Given back to it since opening: when idle, or to make room.
 };
 
 /// A database without component types, opened by `open_engine` (recovery/open.hpp). `Database` is its typed face.

@@ -50,7 +50,8 @@ public:
             notifier_.abandon();
             return;
         }
-        ECSDB_ASSERT(!notifier_.is_this_thread(), "a database was destroyed from inside one of its own callbacks");
+        ECSDB_ASSERT(!notifier_.is_this_thread() && !writer_.is_this_thread(),
+                     "a database was destroyed from inside one of its own callbacks, functions, or what such a function had captured");
         stop();
         for (UpdateScratch* scratch = scratches_.load(std::memory_order_acquire); scratch != nullptr;) {
             UpdateScratch* const next = scratch->next;
