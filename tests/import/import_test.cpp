@@ -3,7 +3,7 @@
 #include "ecsdb/database.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
 #include "ecsdb/schema/toml_reader.hpp"
-#include "support/catch.hpp"
+#include "transaction/transaction_fixture.hpp"
 
 #include <algorithm>
 #include <array>
@@ -61,19 +61,6 @@ namespace {
 
 using World = Database<Spot, Next, Friends, Name, Hidden, ImportedId>;
 
-Options stepped() {
-    Options options;
-    options.own_thread = false;
-    return options;
-}
-template <typename Db = World>
-Db open_or_fail(const Options& options = stepped()) {
-    auto opened = Db::open(options);
-    if (!opened) {
-        FAIL(opened.error().to_string());
-    }
-    return std::move(*opened);
-}
 Database<> open_text(const std::string& toml) {
     auto schema = parse_schema(toml, "import.toml");
     if (!schema) {
@@ -134,8 +121,8 @@ std::vector<Entity> make_ring(World& db, std::uint32_t length) {
 } // namespace
 
 TEST_CASE("what cannot be imported is refused, and leaves nothing behind", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     make(into, Spot{1, 1});
     const Entity spot = make(from, Spot{2, 2});
     const Entity dead = make(from, Spot{3, 3});
@@ -153,8 +140,8 @@ TEST_CASE("what cannot be imported is refused, and leaves nothing behind", "[imp
 }
 
 TEST_CASE("a view without entities, or an empty list of them, imports nothing", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     CHECK(value(import_entities(into, from.read())).size() == 0);
     make(from, Spot{1, 1});
     CHECK(value(import_entities(into, from.read(), std::span<const Entity>{})).size() == 0);
@@ -162,8 +149,8 @@ TEST_CASE("a view without entities, or an empty list of them, imports nothing", 
 }
 
 TEST_CASE("a stable id is imported once, and a second time named and refused", "[import][stable_id]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     const Entity one = make(from, Spot{1, 1});
     const Entity two = make(from, Spot{2, 2});
     const Entity copy = value(import_entities(into, from.read(), std::array{two})).find(two);
@@ -177,8 +164,8 @@ TEST_CASE("a stable id is imported once, and a second time named and refused", "
 }
 
 TEST_CASE("an entity does not come home while the original lives there", "[import][stable_id]") {
-    World home = open_or_fail();
-    World away = open_or_fail();
+    World home = open_db<World>(stepped());
+    World away = open_db<World>(stepped());
     const Entity original = make(home, Spot{1, 1});
     const StableId id = home.read().stable_id(original);
     const Entity copy = value(import_entities(away, home.read())).find(original);
@@ -192,9 +179,9 @@ TEST_CASE("an entity does not come home while the original lives there", "[impor
 }
 
 TEST_CASE("stable ids survive a chain of imports", "[import][stable_id]") {
-    World a = open_or_fail();
-    World b = open_or_fail();
-    World c = open_or_fail();
+    World a = open_db<World>(stepped());
+    World b = open_db<World>(stepped());
+    World c = open_db<World>(stepped());
     const Entity in_a = make(a, Spot{1, 1});
     make(b, Spot{0, 0});
     const StableId id = a.read().stable_id(in_a);
@@ -206,17 +193,17 @@ TEST_CASE("stable ids survive a chain of imports", "[import][stable_id]") {
 }
 
 TEST_CASE("an import needs a table for the ids, unless they are not kept", "[import]") {
-    World from = open_or_fail();
+    World from = open_db<World>(stepped());
     make(from, Spot{1, 2});
-    auto into = open_or_fail<Database<Spot>>();
+    auto into = open_db<Database<Spot>>(stepped());
     CHECK(contains(refusal(into, ErrorCode::SchemaMismatch, from.read()), "has no table `ImportedId`"));
     const EntityMapping mapping = value(import_entities(into, from.read(), {.keep_stable_ids = false}));
     CHECK(*into.get<Spot>(mapping.pairs()[0].to) == Spot{1, 2});
 }
 
 TEST_CASE("a prefab is imported as often as one likes", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     make_ring(from, 3);
     for (std::uint64_t times = 1; times <= 3; ++times) {
         value(import_entities(into, from.read(), {.keep_stable_ids = false}));
@@ -229,8 +216,8 @@ TEST_CASE("a prefab is imported as often as one likes", "[import]") {
 }
 
 TEST_CASE("circles of keys lead to the copies", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     for (int i = 0; i < 100; ++i) {
         make(into, Spot{-1, -1}); // so that ids differ
     }
@@ -252,8 +239,8 @@ TEST_CASE("circles of keys lead to the copies", "[import]") {
 }
 
 TEST_CASE("a reference to an entity outside is refused by name, or made null", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     const Entity other = make(from, Spot{1, 1});
     const Entity gone = make(from);
     const Entity one = make(from, Friends{{Entity{}, other, gone}});
@@ -270,8 +257,8 @@ TEST_CASE("a reference to an entity outside is refused by name, or made null", "
 }
 
 TEST_CASE("a key that must not be null cannot be cut off", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     const std::vector<Entity> ring = make_ring(from, 3);
     const std::array part{ring[0], ring[1]};
     CHECK(contains(refusal(into, ErrorCode::InvalidArgument, from.read(), part), "table `Next`, field `entity`"));
@@ -280,8 +267,8 @@ TEST_CASE("a key that must not be null cannot be cut off", "[import]") {
 }
 
 TEST_CASE("the target's constraints hold for what is imported", "[import]") {
-    World from = open_or_fail();
-    World into = open_or_fail();
+    World from = open_db<World>(stepped());
+    World into = open_db<World>(stepped());
     make(from, Spot{1, 1});
     make(from, Name{"Ada"});
     make(into, Name{"Ada"});
@@ -289,7 +276,7 @@ TEST_CASE("the target's constraints hold for what is imported", "[import]") {
 }
 
 TEST_CASE("an import that runs out of memory half-way leaves nothing behind", "[import]") {
-    World from = open_or_fail();
+    World from = open_db<World>(stepped());
     auto tx = from.begin();
     for (std::uint32_t i = 0; i < 20'000; ++i) {
         const Entity entity = tx.create(Spot{float(i), 0}, Friends{});
@@ -302,30 +289,30 @@ TEST_CASE("an import that runs out of memory half-way leaves nothing behind", "[
     options.first_block_bytes = std::size_t{16} << 10U;
     options.max_block_bytes = std::size_t{64} << 10U;
     options.memory_limit = limit;
-    World into = open_or_fail(options);
+    World into = open_db<World>(options);
     make(into, Spot{1, 1});
     refusal(into, ErrorCode::OutOfMemory, view);
     CHECK(into.read().entity_count() == 1);
 }
 
 TEST_CASE("a database that accepts no writes imports nothing", "[import]") {
-    World from = open_or_fail();
+    World from = open_db<World>(stepped());
     make(from, Spot{1, 1});
     SimulatedFileSystem files;
     Options options = stepped();
     options.directory = "world";
     options.durability = Durability::Synced;
     options.file_system = &files;
-    require(open_or_fail(options).close());
+    require(open_db<World>(options).close());
     options.mode = OpenMode::ReadOnly;
-    World into = open_or_fail(options);
+    World into = open_db<World>(options);
     CHECK(contains(refusal(into, ErrorCode::ReadOnly, from.read()), "read-only"));
 }
 
 TEST_CASE("every row of every kind is copied, and nothing else changes", "[import]") {
     Options options; // with a thread of its own
-    World from = open_or_fail(options);
-    World into = open_or_fail(options);
+    World from = open_db<World>(options);
+    World into = open_db<World>(options);
     std::mt19937 random{7};
     std::vector<Entity> all;
     auto tx = from.begin();
@@ -389,7 +376,7 @@ TEST_CASE("tables match by name and rows, whatever their numbers and storage", "
         std::string text = spot;
         return text.replace(text.find("STORAGE"), 7, storage);
     };
-    World from = open_or_fail();
+    World from = open_db<World>(stepped());
     const Entity one = make(from, Spot{1, 2});
     const Entity two = make(from, Spot{3, 4}, Friends{{one, Entity{}, one}});
 
@@ -425,7 +412,7 @@ TEST_CASE("a table whose contents would be lost is refused by name", "[import]")
 }
 
 TEST_CASE("what was imported is there after reopening, from the log and from a snapshot", "[import][recovery]") {
-    World from = open_or_fail();
+    World from = open_db<World>(stepped());
     const std::vector<Entity> ring = make_ring(from, 20);
     const auto original = from.read();
     SimulatedFileSystem files;
@@ -437,14 +424,14 @@ TEST_CASE("what was imported is there after reopening, from the log and from a s
     EntityMapping mapping;
     std::uint64_t hash = 0;
     {
-        World into = open_or_fail(options);
+        World into = open_db<World>(options);
         mapping = value(import_entities(into, original));
         if (saved) {
             require(into.snapshot());
         }
         hash = into.read().hash();
     }
-    World into = open_or_fail(options);
+    World into = open_db<World>(options);
     CHECK(into.recovery_report().snapshot_version == (saved ? 1U : 0U));
     const auto view = into.read();
     CHECK(view.hash() == hash);

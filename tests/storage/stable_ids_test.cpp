@@ -2,7 +2,7 @@
 
 #include "ecsdb/database.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
-#include "support/catch.hpp"
+#include "transaction/transaction_fixture.hpp"
 
 #include <cstdint>
 #include <set>
@@ -20,19 +20,6 @@ namespace {
 
 using World = Database<Thing, ImportedId>;
 
-Options stepped() {
-    Options options;
-    options.own_thread = false;
-    return options;
-}
-template <typename Db = World>
-Db open_or_fail(const Options& options = stepped()) {
-    auto opened = Db::open(options);
-    if (!opened) {
-        FAIL(opened.error().to_string());
-    }
-    return std::move(*opened);
-}
 template <typename... Cs>
 Entity make(World& db, const Cs&... components) {
     auto tx = db.begin();
@@ -46,7 +33,7 @@ constexpr StableId foreign{0xF0F0, 7};
 } // namespace
 
 TEST_CASE("nobody has a stable id who is not alive, and nobody has the null one", "[storage][stable_id]") {
-    World db = open_or_fail();
+    World db = open_db<World>(stepped());
     const Entity dead = make(db, Thing{1}, ImportedId{foreign});
     const StableId derived = StableId::derive(db.read().stable_ids().identity(), dead);
     REQUIRE(db.destroy(dead).wait());
@@ -62,8 +49,8 @@ TEST_CASE("nobody has a stable id who is not alive, and nobody has the null one"
 }
 
 TEST_CASE("every entity has a derived id of its own that leads back to it", "[storage][stable_id]") {
-    const auto db = open_or_fail<Database<Thing>>();
-    auto writable = open_or_fail<Database<Thing>>();
+    const auto db = open_db<Database<Thing>>(stepped());
+    auto writable = open_db<Database<Thing>>(stepped());
     auto tx = writable.begin();
     const std::vector<Entity> all = tx.create_many(500, Thing{1});
     REQUIRE(tx.commit());
@@ -80,15 +67,15 @@ TEST_CASE("every entity has a derived id of its own that leads back to it", "[st
 }
 
 TEST_CASE("two databases derive different ids for the same entity", "[storage][stable_id]") {
-    World one = open_or_fail();
-    World two = open_or_fail();
+    World one = open_db<World>(stepped());
+    World two = open_db<World>(stepped());
     const Entity in_one = make(one, Thing{1});
     REQUIRE(make(two, Thing{1}) == in_one);
     CHECK(one.read().stable_id(in_one) != two.read().stable_id(in_one));
 }
 
 TEST_CASE("an imported id stands in for the derived one until it is removed", "[storage][stable_id]") {
-    World db = open_or_fail();
+    World db = open_db<World>(stepped());
     const Entity entity = make(db, Thing{1});
     const auto before = db.read();
     const StableId derived = before.stable_id(entity);
@@ -108,7 +95,7 @@ TEST_CASE("an imported id stands in for the derived one until it is removed", "[
 }
 
 TEST_CASE("a function transaction finds entities by stable id, those of its own making included", "[transaction][stable_id]") {
-    World db = open_or_fail();
+    World db = open_db<World>(stepped());
     const Entity old = make(db, Thing{1});
     const Entity imported = make(db, Thing{2}, ImportedId{foreign});
     const auto done = db.execute([&](auto& state) -> Result<void> {
@@ -136,7 +123,7 @@ TEST_CASE("a function transaction finds entities by stable id, those of its own 
 }
 
 TEST_CASE("a function transaction finds what earlier transactions of its batch imported", "[transaction][stable_id]") {
-    World db = open_or_fail();
+    World db = open_db<World>(stepped());
     auto tx = db.begin();
     const Entity imported = tx.create(ImportedId{foreign});
     Ticket ticket = tx.submit(); // waits in the queue, to be run in one batch with the function
@@ -148,7 +135,7 @@ TEST_CASE("a function transaction finds what earlier transactions of its batch i
 }
 
 TEST_CASE("a schema without imported ids still finds derived ones in a function transaction", "[transaction][stable_id]") {
-    auto db = open_or_fail<Database<Thing>>();
+    auto db = open_db<Database<Thing>>(stepped());
     const auto done = db.execute([&](auto& state) -> Result<void> {
         const auto made = state.create(Thing{1});
         REQUIRE(made);
@@ -170,7 +157,7 @@ TEST_CASE("stable ids are the same after reopening, from the log and from a snap
     Entity imported;
     StableId derived;
     {
-        World db = open_or_fail(options);
+        World db = open_db<World>(options);
         plain = make(db, Thing{1});
         imported = make(db, Thing{2}, ImportedId{foreign});
         derived = db.read().stable_id(plain);
@@ -180,7 +167,7 @@ TEST_CASE("stable ids are the same after reopening, from the log and from a snap
     }
     for (const OpenMode mode : {OpenMode::ReadOnly, OpenMode::ReadWrite}) {
         options.mode = mode;
-        World db = open_or_fail(options);
+        World db = open_db<World>(options);
         const auto view = db.read();
         CHECK(view.stable_id(plain) == derived);
         CHECK(view.find(derived) == plain);
@@ -202,7 +189,7 @@ TEST_CASE("a crash while a snapshot is damaged changes no stable id", "[recovery
     Entity entity;
     StableId id;
     {
-        World db = open_or_fail(options);
+        World db = open_db<World>(options);
         entity = make(db, Thing{1});
         id = db.read().stable_id(entity);
         REQUIRE(db.snapshot());
@@ -210,7 +197,7 @@ TEST_CASE("a crash while a snapshot is damaged changes no stable id", "[recovery
         REQUIRE(db.snapshot());
     }
     REQUIRE(files.remove("world/snapshot-2.ecsdb")); // the one before it is used, in a store made anew
-    World db = open_or_fail(options);
+    World db = open_db<World>(options);
     CHECK(db.recovery_report().snapshot_version == 1);
     CHECK(db.read().stable_id(entity) == id);
 }
