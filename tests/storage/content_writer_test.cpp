@@ -226,7 +226,7 @@ TEST_CASE("a batch discarded leaves the contents of the published version, empti
     CountingAllocator allocator;
     World world{allocator, pages_schema(Storage::Table)};
     WriteBuffer& buffer = world.buffer();
-    buffer.set_discardable(true);
+    buffer.counts().set_discardable(true);
     world.commit([](WriteBuffer& state) {
         REQUIRE(state.create(first) == Outcome::Done);
         REQUIRE(state.insert(first, 0, bytes_of({staged<Text>(state, "published", 0), 1, {}})) == Outcome::Done);

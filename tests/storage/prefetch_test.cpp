@@ -33,7 +33,7 @@ TEST_CASE("hints change nothing, whatever they are about", "[storage][prefetch]"
             prefetcher.row(entity, table);
         }
         for (const std::uint32_t ahead : {0U, 15U, count, 1'000'000U}) {
-            prefetcher.move(entity, ahead);
+            prefetcher.filler(entity, ahead);
         }
     }
     CHECK(storage::hash_of(world.buffer().root()) == before);

@@ -36,7 +36,6 @@ TEST_CASE("the store and what a view reads outlive the database", "[storage]") {
             REQUIRE(writer.insert(Entity{1, 1, 0}, 0, bytes_of(row_from(12, 9))) == Outcome::Done);
         });
         store = &world.store();
-        store->add_owner();
         pin = store->pin();
         world.commit([](WriteBuffer& writer) { REQUIRE(writer.destroy(Entity{1, 1, 0}) == Outcome::Done); });
     }
@@ -45,8 +44,7 @@ TEST_CASE("the store and what a view reads outlive the database", "[storage]") {
     CHECK(store->published()->version == 2);
     CHECK(pin.root->version == 1);
     CHECK(std::memcmp(pin.root->find_row(*pin.root->find_living(Entity{1, 1, 0}), 1, 0), row_from(12, 9)->data(), 12) == 0);
-    Store::Pins::unpin(*pin.slot);
-    store->drop_owner();
+    store->unpin(*pin.slot);
     CHECK(schema.expired());
     CHECK(allocator.live_bytes == 0);
 }

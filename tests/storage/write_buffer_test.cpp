@@ -418,7 +418,7 @@ TEST_CASE("a world grows past a million entities", "[storage]") {
 TEST_CASE("a discarded batch never was, and the next one goes on from what is published", "[storage]") {
     CountingAllocator allocator;
     World world{allocator, schema_of_all_kinds()};
-    world.buffer().set_discardable(true);
+    world.buffer().counts().set_discardable(true);
     RandomWriter writer{world, 17};
     for (int round = 0; round < 60; ++round) {
         REQUIRE(world.buffer().begin_batch());

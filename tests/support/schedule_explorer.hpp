@@ -375,6 +375,10 @@ public:
         enter(true, order == std::memory_order_seq_cst);
         value_ = value;
     }
+    T exchange(T desired, std::memory_order) noexcept {
+        enter(true, true);
+        return std::exchange(value_, desired);
+    }
     bool compare_exchange_strong(T& expected, T desired, std::memory_order, std::memory_order) noexcept {
         enter(true, true);
         if (value_ != expected) {

@@ -68,11 +68,16 @@ private:
         added_.clear();
         const storage::Changes& changes = state.changes();
         const auto is_written = [](const Change& change) { return change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed; };
-        constexpr std::size_t ahead = 16;
-        for (std::size_t i = 0; i < changes.list().size(); ++i) {
-            if (i + ahead < changes.list().size() && is_written(changes.list()[i + ahead])) {
-                keys_.prefetch(state, changes.list()[i + ahead]);
+        constexpr std::size_t step = 8;
+        const auto hint = [&](std::size_t at, auto&& prefetch) {
+            if (at < changes.list().size() && is_written(changes.list()[at])) {
+                prefetch(changes.list()[at]);
             }
+        };
+        for (std::size_t i = 0; i < changes.list().size(); ++i) {
+            hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
+            hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change); });
+            hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
             const Change& change = changes.list()[i];
             const bool written = is_written(change);
             if ((written && !keys_.note(state, change)) || (change.kind == ChangeKind::Added && !note_child(change))) {

@@ -42,7 +42,18 @@ public:
     /// The first entry of an entity; go on with `Entry::next_of_source`.
     [[nodiscard]] Id first_of_source(std::uint32_t source) const noexcept { return source < sources_.size() ? sources_[source] : none; }
 
-    // Hints that a key, or an entity's keys, will be looked for.
+    // Hints that a key, or an entity's keys, will be looked for: first where the entity's keys begin, then those, then the keys they have,
+    // each once what was hinted at before is there.
+    void prefetch_keys_of(std::uint32_t source) const noexcept {
+        if (const Id id = first_of_source(source); id != none) {
+            __builtin_prefetch(&entries_[id]);
+        }
+    }
+    void prefetch_groups_of(std::uint32_t source) const noexcept {
+        if (const Id id = first_of_source(source); id != none) {
+            prefetch_key(entries_[id].key);
+        }
+    }
     void prefetch_key(std::uint64_t key) const noexcept {
         if (!groups_.empty()) {
             __builtin_prefetch(&groups_[key & (groups_.size() - 1)]);

@@ -56,13 +56,23 @@ public:
         return complete;
     }
 
-    /// Hints that `change` will be noted.
-    void prefetch(const storage::WriteBuffer& state, const storage::Change& change) const noexcept {
+    /// Hints that `change` will be noted, in three steps that each need what the one before has hinted at.
+    void prefetch_source(const storage::Change& change) const noexcept {
+        if (!rules_->table(change.table).slots.empty()) {
+            index_.prefetch_source(change.index);
+        }
+    }
+    void prefetch_entry(const storage::WriteBuffer& state, const storage::Change& change) const noexcept {
         const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
         const std::byte* const row = slots.empty() ? nullptr : row_of(state.root(), change.index, change.table);
         if (row != nullptr) {
-            index_.prefetch_source(change.index);
+            index_.prefetch_keys_of(change.index);
             index_.prefetch_key(key_of(slots.front(), row));
+        }
+    }
+    void prefetch_group(const storage::Change& change) const noexcept {
+        if (!rules_->table(change.table).slots.empty()) {
+            index_.prefetch_groups_of(change.index);
         }
     }
 
@@ -178,7 +188,6 @@ public:
                     return false;
                 }
                 index_[id].marks |= stale_mark;
-                index_.prefetch_key(index_[id].key); // it is removed soon
             }
         }
         return true;

@@ -106,7 +106,7 @@ bool append_run(WriteBuffer& state, NodeTree& column, const PageGeometry& geomet
             }
         }
     }
-    if (!state.count_new(first.index(), count)) {
+    if (!state.counts().start_all(first.index(), count)) {
         return Outcome::OutOfMemory;
     }
     for (std::uint32_t i = 0; state.changes().recording() && i < count; ++i) {

@@ -5,9 +5,11 @@
 #include "ecsdb/config.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace ecsdb::storage {
 
@@ -39,6 +41,33 @@ inline constexpr std::uint32_t max_row_alignment = 64;
 }
 [[nodiscard]] inline const std::byte* page_rows(const Node* page) noexcept {
     return reinterpret_cast<const std::byte*>(page) + page_header_bytes;
+}
+
+/// Copies the bytes of a row, of which there are few: without a call where 32 or less. The two must not overlap.
+ECSDB_ALWAYS_INLINE void copy_row(void* to, const void* from, std::size_t bytes) noexcept {
+    auto* const target = static_cast<std::byte*>(to);
+    const auto* const source = static_cast<const std::byte*>(from);
+    // The first and the last bytes, which meet or overlap in between.
+    const auto both_ends = [&]<std::size_t half>(std::array<std::byte, half> first) {
+        std::array<std::byte, half> last;
+        std::memcpy(first.data(), source, half);
+        std::memcpy(last.data(), source + bytes - half, half);
+        std::memcpy(target, first.data(), half);
+        std::memcpy(target + bytes - half, last.data(), half);
+    };
+    if (bytes > 32) [[unlikely]] {
+        std::memcpy(target, source, bytes);
+    } else if (bytes >= 16) {
+        both_ends(std::array<std::byte, 16>{});
+    } else if (bytes >= 8) {
+        both_ends(std::array<std::byte, 8>{});
+    } else if (bytes >= 4) {
+        both_ends(std::array<std::byte, 4>{});
+    } else {
+        for (std::size_t i = 0; i < bytes; ++i) {
+            target[i] = source[i];
+        }
+    }
 }
 
 /// How the rows of one column are cut into pages. Rows per page are a power of two, so that a row number splits with a shift.

@@ -77,12 +77,32 @@ public:
         return {slot, root};
     }
 
-    /// Gives a pin back; from any thread. Release: what the reader read happens before the writer's reuse of it (pairs with `scan`).
-    static void unpin(Slot& slot) noexcept {
+    /// Gives a pin back; from any thread. True if it had been marked by `mark_all`: the holder has to be counted off. Release: what the
+    /// reader read happens before the writer's reuse of it (pairs with `scan`). Acquire: pairs with the release in `mark_all`.
+    static bool unpin(Slot& slot) noexcept {
         if (slot.name.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
             slot.name.store(nullptr, std::memory_order_relaxed);
         }
-        slot.root.store(nullptr, std::memory_order_release);
+        return is_marked(slot.root.exchange(nullptr, std::memory_order_acq_rel));
+    }
+
+    /// Marks every pin, once nobody can pin any more and the writer has ended: whoever gives one back learns of it. `count()` is called
+    /// before each pin is marked, `uncount()` if it was given back unmarked after all. So pinning costs no count while there is a writer.
+    template <typename Count, typename Uncount>
+    void mark_all(Count&& count, Uncount&& uncount) noexcept {
+        for (Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
+            for (Slot& slot : chunk->slots) {
+                const Root* root = slot.root.load(std::memory_order_relaxed);
+                if (root == nullptr) {
+                    continue;
+                }
+                count();
+                // Only its holder changes it now, and only to null.
+                if (!slot.root.compare_exchange_strong(root, marked(root), std::memory_order_release, std::memory_order_relaxed)) {
+                    uncount();
+                }
+            }
+        }
     }
 
     /// Calls `visit(const Root&)` for every pinned root; writer only, after publishing. False when a reader is in the middle of pinning
@@ -137,6 +157,13 @@ private:
 
     /// Stands for every version there is. Never dereferenced.
     static const Root* everything() noexcept { return reinterpret_cast<const Root*>(std::uintptr_t{1}); }
+
+    // Roots are aligned: the second bit of their address is free to say that the database has gone.
+    static constexpr std::uintptr_t mark = 2;
+    static const Root* marked(const Root* root) noexcept {
+        return reinterpret_cast<const Root*>(reinterpret_cast<std::uintptr_t>(root) | mark);
+    }
+    static bool is_marked(const Root* root) noexcept { return (reinterpret_cast<std::uintptr_t>(root) & mark) != 0; }
 
     /// Claiming is announcing: the exchange that takes the slot already stores the root.
     Slot* claim(const Root* root, std::uint32_t hint) noexcept {

@@ -74,6 +74,7 @@ public:
             }
         }
         list.first = node->next;
+        __builtin_prefetch(list.first, 1); // the one to be taken next
         --list.count;
         used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + node->bytes, std::memory_order_relaxed);
         return node;

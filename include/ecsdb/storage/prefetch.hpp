@@ -11,7 +11,7 @@
 
 namespace ecsdb::storage {
 
-/// Called for a group of operations one step after the other: first `path` for each of them, then `record`, at last `row` or `move`.
+/// Called for a group of operations one step after the other: first `path` for each of them, then `record`, at last `row` or `filler`.
 /// Changes nothing; entities that do not live and rows that are not there are passed over. Writer only, between operations.
 class Prefetcher {
 public:
@@ -43,19 +43,13 @@ public:
         }
     }
 
-    /// All that the entity's move to another archetype needs, `ahead` moves from now: its rows, and the record of the one that will then
-    /// fill their place.
-    void move(Entity entity, std::uint32_t ahead) const noexcept {
+    /// For an entity that will leave its archetype, `ahead` moves from now: the record of the one that will then fill its place.
+    void filler(Entity entity, std::uint32_t ahead) const noexcept {
         const EntityRecord* const record = root_->find_living(entity);
         if (record == nullptr) {
             return;
         }
         const Archetype& home = root_->archetype(record->archetype);
-        row_of(home.indices, Archetype::index_geometry, record->row);
-        const auto columns = home.shape->columns();
-        for (std::uint16_t i = 0; i < columns.size(); ++i) {
-            row_of(home.column(i), columns[i].geometry, record->row);
-        }
         if (home.rows > ahead) {
             root_->entities.prefetch_record(home.index_at(home.rows - 1 - ahead));
         }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/counters.hpp"
+#include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/storage/page.hpp"
 #include "ecsdb/storage/pool.hpp"
 
@@ -20,7 +21,7 @@ namespace ecsdb::storage {
 /// Writer only.
 class Reclaimer {
 public:
-    Reclaimer(Allocator& allocator, PagePool& pool) noexcept : allocator_{&allocator}, pool_{&pool} {}
+    Reclaimer(Allocator& allocator, PagePool& pool) noexcept : allocator_{&allocator}, pool_{&pool}, limbo_order_{allocator} {}
     Reclaimer(const Reclaimer&) = delete;
     Reclaimer& operator=(const Reclaimer&) = delete;
     ~Reclaimer() {
@@ -33,6 +34,9 @@ public:
     void retire(Node* node, Stamp stamp) noexcept {
         node->retired = stamp;
         limbo_.append(node);
+        if (limbo_order_.size() < most_hints) {
+            static_cast<void>(limbo_order_.push(node));
+        }
         retired_bytes_.add(node->bytes);
         ++limbo_count_;
     }
@@ -92,11 +96,16 @@ public:
             free_or_file(node);
         }
         // Limbo is in order of retirement; what was retired by a version not yet published stays.
+        std::size_t ahead = 16; // nodes between a hint and its use
         while (limbo_.first != nullptr && limbo_.first->retired <= published) {
+            if (++ahead < limbo_order_.size()) {
+                __builtin_prefetch(limbo_order_[ahead], 1);
+            }
             Node* const node = limbo_.pop();
             --limbo_count_;
             free_or_file(node);
         }
+        limbo_order_.clear();
         // The depot gives the last first: what was retired first is given last, so that pages are reused in the order of their rows.
         Magazine* newest_first = nullptr;
         while (limbo_magazines_ != nullptr && limbo_magazines_->retired <= published) {
@@ -138,6 +147,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t most_hints = std::size_t{1} << 16U;
+
     struct List {
         Node* first = nullptr;
         Node* last = nullptr;
@@ -254,6 +265,7 @@ private:
     Allocator* allocator_;
     PagePool* pool_;
     List limbo_;
+    GrowArray<const Node*> limbo_order_; ///< What has come into limbo since the last look, as far as memory was given: to prefetch by.
     List unfiled_;
     Magazine* limbo_magazines_ = nullptr; ///< In order of retirement too.
     Magazine* last_magazine_ = nullptr;

@@ -260,6 +260,14 @@ protected:
     // Sparse tables
     // -------------------------------------------------------------------------------------------------------------------------
 
+    [[nodiscard]] bool has_sparse_row(TableId table, std::uint32_t index) const noexcept {
+        if (is_own_block(table, index)) {
+            return (own_.block->present & SparseBlock::bit(index)) != 0;
+        }
+        const SparseTable* const rows = root_->sparse(table);
+        return rows != nullptr && rows->find(index) != nullptr;
+    }
+
     bool add_sparse(TableId table, std::uint32_t index, const std::byte* row) noexcept {
         if (!own_block(table, index)) {
             return false;
@@ -268,7 +276,7 @@ protected:
         own_.block->present |= SparseBlock::bit(index);
         ++own_.rows->rows;
         if (own_.rows->stride != 0) {
-            std::memcpy(own_.block->row(index, own_.rows->stride), row, own_.rows->stride);
+            copy_row(own_.block->row(index, own_.rows->stride), row, own_.rows->stride);
         }
         return true;
     }
@@ -294,12 +302,16 @@ protected:
         std::uint32_t number = 0;
     };
 
+    [[nodiscard]] bool is_own_block(TableId table, std::uint32_t index) const noexcept {
+        return own_.block != nullptr && own_.rows->table == table && own_.number == index >> SparseBlock::shift;
+    }
+
     /// Makes `own_` the block of `index`, which it stays while one index after the other of that block is changed.
     bool own_block(TableId table, std::uint32_t index) noexcept {
-        const std::uint32_t number = index >> SparseBlock::shift;
-        if (own_.block != nullptr && own_.rows->table == table && own_.number == number) [[likely]] {
+        if (is_own_block(table, index)) [[likely]] {
             return true;
         }
+        const std::uint32_t number = index >> SparseBlock::shift;
         own_ = {};
         SparseTable* const rows = sparse(table);
         Node** const place = rows == nullptr ? nullptr : rows->blocks.writable_place(workspace_, number);

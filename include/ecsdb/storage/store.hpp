@@ -20,7 +20,7 @@ namespace ecsdb::storage {
 // The writer looks at the heads of roots that may have been freed.
 static_assert(sizeof(Root) <= PagePool::largest_stable_bytes);
 
-/// The shared part of a database. Counted by its owners: the database and every view.
+/// The shared part of a database, owned by it, and by the views that outlive it.
 class Store {
 public:
     using Pins = PinTable<Root>;
@@ -33,13 +33,17 @@ public:
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
 
-    void add_owner() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
-    /// The last owner destroys the store. Acquire-release: every owner's last use happens before the destruction.
+    /// The database lets go: from now on the views that are still open are the owners, and the last one destroys the store. Once, when the
+    /// writer has ended and nobody can open a view any more.
     void drop_owner() noexcept {
-        if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-            Allocator& allocator = *allocator_;
-            this->~Store();
-            allocator.deallocate(this, sizeof(Store), alignof(Store));
+        pins_.mark_all([&] { owners_.fetch_add(1, std::memory_order_relaxed); }, [&] { owners_.fetch_sub(1, std::memory_order_relaxed); });
+        drop_one();
+    }
+
+    /// Gives a pin back. After the last one, when the database has let go before, the store is no more.
+    void unpin(Pins::Slot& slot) noexcept {
+        if (Pins::unpin(slot)) [[unlikely]] {
+            drop_one();
         }
     }
 
@@ -78,6 +82,15 @@ private:
           reclaimer_{allocator, pool_}, catalog_{allocator}, entity_versions_{allocator} {}
     ~Store() = default;
 
+    /// Acquire-release: every owner's last use happens before the destruction.
+    void drop_one() noexcept {
+        if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            Allocator& allocator = *allocator_;
+            this->~Store();
+            allocator.deallocate(this, sizeof(Store), alignof(Store));
+        }
+    }
+
     /// Spreads threads over the slots by the address of something each thread has its own of.
     static std::uint32_t thread_hint() noexcept {
         static thread_local char own = 0;
@@ -107,9 +120,6 @@ public:
         const Store::Pins::Pin pin = store.pin();
         slot_ = pin.slot;
         root_ = pin.root;
-        if (slot_ != nullptr) {
-            store.add_owner();
-        }
     }
     PinnedRoot(PinnedRoot&& other) noexcept
         : store_{other.store_}, slot_{std::exchange(other.slot_, nullptr)}, root_{std::exchange(other.root_, nullptr)} {}
@@ -121,8 +131,7 @@ public:
     }
     ~PinnedRoot() {
         if (slot_ != nullptr) {
-            Store::Pins::unpin(*slot_);
-            store_->drop_owner();
+            store_->unpin(*slot_);
         }
     }
 

@@ -35,7 +35,7 @@ public:
         if (capacity_ - size_ < needed && !grow(needed)) [[unlikely]] {
             return false;
         }
-        std::memcpy(data_ + size_, place, bytes);
+        copy_row(data_ + size_, place, bytes);
         const Entry entry{static_cast<std::byte*>(place), bytes};
         std::memcpy(data_ + size_ + padded, &entry, sizeof(Entry));
         size_ += needed;

@@ -2,11 +2,13 @@
 /// The version under construction: every operation on entities and rows, in place or copy-on-first-touch, with a way back.
 #pragma once
 
+#include "ecsdb/storage/change_counts.hpp"
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
 #include "ecsdb/storage/prefetch.hpp"
-#include "ecsdb/storage/row_writer.hpp"
+#include "ecsdb/storage/row_mover.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -30,10 +32,10 @@ enum class Outcome : std::uint8_t {
 ///
 /// One transaction at a time: `keep_transaction` makes its changes stand, `undo_transaction` makes them never have been; at the end of the
 /// batch `finish_batch` hands the root over to be published. Writer only.
-class WriteBuffer : public RowWriter {
+class WriteBuffer : public RowMover {
 public:
     explicit WriteBuffer(Store& store) noexcept
-        : RowWriter{store}, touched_{store.allocator()}, batch_touched_{store.allocator()},
+        : RowMover{store}, counts_{store.allocator(), store.entity_versions()},
           destroyed_{store.allocator()}, changes_{store.allocator()}, contents_{store.allocator(), workspace_}, row_{store.allocator()} {}
 
     /// Creates the empty first version, or says that memory is refused.
@@ -61,7 +63,7 @@ public:
     [[nodiscard]] bool begin_batch() noexcept {
         ECSDB_ASSERT(root_ != store_->published() || root_->born <= root_->version, "a batch without a transaction was published");
         workspace_.set_stamp(root_->version + 1);
-        batch_touched_.clear();
+        counts_.begin_batch();
         return workspace_.own(root_) != nullptr;
     }
 
@@ -84,14 +86,11 @@ public:
         contents_.trim(root_->contents);
     }
 
-    /// Whether `discard_batch` may be needed: then every batch remembers which entities it counted. Outside batches only.
-    void set_discardable(bool on) noexcept { discardable_ = on; }
-
     /// Goes back to `published`, as if the batch had never begun. Its nodes stay out of use until the store goes.
     void discard_batch(const Root* published) noexcept {
-        ECSDB_ASSERT(discardable_, "a batch can only be discarded if that was asked for before it began");
+        ECSDB_ASSERT(counts_.discardable(), "a batch can only be discarded if that was asked for before it began");
         store_->reclaimer().unretire_since(workspace_.stamp());
-        take_back(batch_touched_);
+        counts_.discard_batch();
         destroyed_.clear();
         root_ = const_cast<Root*>(published);
     }
@@ -104,8 +103,7 @@ public:
     void trim_working_memory() noexcept {
         constexpr std::size_t most_bytes = std::size_t{1} << 20U;
         workspace_.undo().clear_and_trim(most_bytes);
-        touched_.clear_and_trim(most_bytes);
-        batch_touched_.clear_and_trim(most_bytes);
+        counts_.trim(most_bytes);
         destroyed_.clear_and_trim(most_bytes);
         changes_.clear_and_trim(most_bytes);
     }
@@ -118,30 +116,17 @@ public:
         counted_ = nullptr;
         entity_count_before_ = root_->entity_count;
         destroyed_before_ = destroyed_.size();
-        counting_ = true;
+        counts_.begin_transaction();
         broken_ = false;
     }
     /// An operation of this transaction was left half-done: whoever goes on regardless must not keep it.
     void mark_broken() noexcept { broken_ = true; }
     [[nodiscard]] bool is_broken() const noexcept { return broken_; }
-    /// Whether changed entities are counted: not by applied deltas that bring no counts. Until the transaction ends.
-    void set_counting(bool on) noexcept { counting_ = on; }
-
     /// The transaction stands and is the next version.
     void keep_transaction(std::uint64_t time_ns) noexcept {
         workspace_.keep();
         contents_.end_transaction();
-        for (const Count& count : touched_) {
-            if (count.indices == 1) {
-                store_->entity_versions().settle(count.index);
-            } else {
-                store_->entity_versions().set_range(count.index, count.indices, 1, false);
-            }
-        }
-        if (discardable_) {
-            remember_touched();
-        }
-        touched_.clear();
+        counts_.keep();
         changes_.clear();
         ++root_->version;
         root_->time_ns = time_ns;
@@ -154,7 +139,7 @@ public:
         for (ArchetypeShape* shape = counted_; shape != nullptr; shape = shape->next_counted_) {
             trim_later(*shape);
         }
-        take_back(touched_);
+        counts_.undo();
         changes_.clear();
         root_->entity_count = entity_count_before_;
         destroyed_.shrink_to(destroyed_before_);
@@ -183,12 +168,13 @@ public:
             return Outcome::AlreadyExists;
         }
         Archetype* const home = archetype(shape.id(), shape);
-        if (home == nullptr || !start_count(index) || !workspace_.undo().note(record, sizeof(EntityRecord)) || !append_row(*home, index)) {
+        if (home == nullptr || !counts_.start(index) || !workspace_.undo().note(record, sizeof(EntityRecord)) ||
+            !append_row(*home, index)) {
             return Outcome::OutOfMemory;
         }
         *record = {home->rows - 1, shape.id(), entity.generation()};
         ++root_->entity_count;
-        return touch(index) && changes_.created(entity) ? Outcome::Done : Outcome::OutOfMemory;
+        return counts_.touch(index) && changes_.created(entity) ? Outcome::Done : Outcome::OutOfMemory;
     }
     [[nodiscard]] Outcome create(Entity entity) noexcept { return create(entity, *empty_); }
 
@@ -206,7 +192,7 @@ public:
             return Outcome::OutOfMemory;
         }
         Archetype* const home = archetype(record->archetype, *root_->archetype(record->archetype).shape);
-        if (home == nullptr || !touch(index) || !changes_.destroyed(entity) || !destroyed_.push(entity) ||
+        if (home == nullptr || !counts_.touch(index) || !changes_.destroyed(entity) || !destroyed_.push(entity) ||
             !remove_row(*home, record->row)) {
             return Outcome::OutOfMemory;
         }
@@ -295,7 +281,7 @@ public:
         if (place == nullptr) {
             return nullptr;
         }
-        refused = !touch(index) || !changes_.changed(index, table, place, row_bytes) ||
+        refused = !counts_.touch(index) || !changes_.changed(index, table, place, row_bytes) ||
                   (row_bytes != 0 && !workspace_.undo().note(place, row_bytes));
         return refused ? nullptr : place;
     }
@@ -311,7 +297,7 @@ public:
         if (record == nullptr || !has_row(*record, index, description)) {
             return Outcome::Absent;
         }
-        if (!touch(index) ||
+        if (!counts_.touch(index) ||
             (changes_.recording() && !changes_.removed(index, table, root_->find_row(*record, index, table), description.size))) {
             return Outcome::OutOfMemory;
         }
@@ -321,6 +307,26 @@ public:
         const bool done = description.storage == Storage::Sparse ? erase_sparse(table, index) : move_entity(index, table, nullptr);
         return done ? Outcome::Done : Outcome::OutOfMemory;
     }
+
+    // Rows of many entities ---------------------------------------------------------------------------------------------------------------
+
+    /// One of many rows of a table: the entity's, and its bytes where it is to be inserted.
+    struct RowOf {
+        Entity entity;
+        const std::byte* row;
+    };
+    /// How many of the first rows were done; `refused`: no memory, the transaction must be undone.
+    struct ManyOutcome {
+        std::uint32_t done = 0;
+        bool refused = false;
+    };
+
+    /// `insert` for the first of `rows` (at most `most_at_once`), as far as nothing sets them apart: entities that live, in one archetype,
+    /// without such a row, in a table without contents. Goes by column and page instead of by entity. What comes first among the rest is
+    /// to be inserted by itself, and told why not.
+    [[nodiscard]] ManyOutcome insert_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
+    /// `remove`, in the same way.
+    [[nodiscard]] ManyOutcome remove_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
 
     // Contents of text and blob fields ---------------------------------------------------------------------------------------------------
 
@@ -361,100 +367,13 @@ public:
     /// The archetype in this batch's own copy.
     [[nodiscard]] Archetype* own_archetype(ArchetypeId id) noexcept { return archetype(id, *root_->archetype(id).shape); }
 
-    /// Starts the counts of `count` new entities with consecutive indices and counts them as changed. False when memory is refused.
-    [[nodiscard]] bool count_new(std::uint32_t first, std::uint32_t count) noexcept {
-        bool all_zero = false;
-        if (count == 0 || !store_->entity_versions().cover_range(first, count, all_zero)) {
-            return count == 0;
-        }
-        if (count == 1 || !all_zero || !counting_) {
-            for (std::uint32_t i = 0; i < count; ++i) {
-                if (!start_count(first + i) || !touch(first + i)) {
-                    return false;
-                }
-            }
-            return true;
-        }
-        if (!touched_.push({first, counted_once, count}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
-            return false;
-        }
-        store_->entity_versions().set_range(first, count, 1, true);
-        return true;
-    }
-
-    /// Counts `index` as changed by the running transaction. False when memory is refused.
-    [[nodiscard]] bool touch(std::uint32_t index) noexcept {
-        if (!counting_) {
-            return true;
-        }
-        if (!touched_.reserve_more(1) || (discardable_ && !batch_touched_.reserve_more(touched_.size() + 1))) {
-            return false;
-        }
-        if (store_->entity_versions().touch(index)) {
-            static_cast<void>(touched_.push({index, counted_once, 1}));
-        }
-        return true;
-    }
-
-    /// A new entity's count starts at 0, whoever had the index before. False when memory is refused.
-    [[nodiscard]] bool start_count(std::uint32_t index) noexcept {
-        EntityVersions& versions = store_->entity_versions();
-        if (!versions.cover(index)) {
-            return false;
-        }
-        if (const std::uint32_t before = versions.count(index); before != 0) {
-            if (!touched_.push({index, before, 1}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
-                return false;
-            }
-            versions.set(index, 0);
-        }
-        return true;
-    }
-
-    /// Lets the count of a living entity grow by `increment`: for changes that `touch` does not count. False when memory is refused.
-    [[nodiscard]] bool add_to_count(std::uint32_t index, std::uint32_t increment) noexcept {
-        EntityVersions& versions = store_->entity_versions();
-        const std::uint32_t before = versions.count(index);
-        if (!touched_.push({index, before, 1}) || (discardable_ && !batch_touched_.reserve_more(touched_.size()))) {
-            return false;
-        }
-        versions.set(index, before + increment);
-        return true;
-    }
+    /// Which entities count as changed.
+    [[nodiscard]] ChangeCounts& counts() noexcept { return counts_; }
 
     /// Hints at what coming operations will need.
     [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, workspace_, store_->entity_versions()}; }
 
 private:
-    /// A change to an entity's count that may have to be taken back.
-    struct Count {
-        std::uint32_t index;
-        std::uint32_t before;      ///< `counted_once`, or the count of the entity that had the index before a new one started at 0.
-        std::uint32_t indices = 1; ///< More: so many new entities from `index` on, counted once each, on indices that had no count.
-    };
-    static constexpr std::uint32_t counted_once = 0xFFFFFFFFU;
-
-    void take_back(GrowArray<Count>& counts) noexcept {
-        EntityVersions& versions = store_->entity_versions();
-        for (std::size_t i = counts.size(); i-- > 0;) {
-            if (counts[i].indices != 1) {
-                versions.set_range(counts[i].index, counts[i].indices, 0, false);
-            } else if (counts[i].before == counted_once) {
-                versions.uncount(counts[i].index);
-            } else {
-                versions.set(counts[i].index, counts[i].before);
-            }
-        }
-        counts.clear();
-    }
-
-    void remember_touched() noexcept {
-        const std::size_t before = batch_touched_.size();
-        if (batch_touched_.resize_for_overwrite(before + touched_.size())) { // `touch` has reserved it
-            std::copy(touched_.begin(), touched_.end(), batch_touched_.begin() + before);
-        }
-    }
-
     template <bool MayReplace, bool MayInsert>
     Outcome put(Entity entity, TableId table, const std::byte* row) noexcept {
         if (entity.shard() != root_->shard) {
@@ -487,19 +406,99 @@ private:
         return add(index, description, row);
     }
     Outcome add(std::uint32_t index, const Table& table, const std::byte* row) noexcept {
-        if (!touch(index) || !changes_.added(index, table.id)) {
+        if (!counts_.touch(index) || !changes_.added(index, table.id)) {
             return Outcome::OutOfMemory;
         }
         const bool done = table.storage == Storage::Sparse ? add_sparse(table.id, index, row) : move_entity(index, table.id, row);
         return done ? Outcome::Done : Outcome::OutOfMemory;
     }
 
+    template <bool Adds>
+    ManyOutcome change_many(TableId table, std::span<const RowOf> rows) noexcept {
+        const Table& description = store_->schema().table(table);
+        if (description.has_contents()) {
+            return {};
+        }
+        return description.storage == Storage::Sparse ? change_many_sparse<Adds>(description, rows) : move_many<Adds>(description, rows);
+    }
+
+    template <bool Adds>
+    ManyOutcome move_many(const Table& table, std::span<const RowOf> rows) noexcept {
+        constexpr ManyOutcome refused{0, true};
+        const EntityRecord* const first = root_->find_living(rows[0].entity);
+        if (first == nullptr || root_->archetype(first->archetype).shape->has(table.id) == Adds) {
+            return {};
+        }
+        ArchetypeShape& from_shape = *root_->archetype(first->archetype).shape;
+        ArchetypeShape* const to_shape = store_->catalog().neighbour(store_->schema(), from_shape, table.id);
+        Archetype* const to = to_shape == nullptr ? nullptr : archetype(to_shape->id(), *to_shape);
+        Archetype* const from = archetype(from_shape.id(), from_shape);
+        if (to == nullptr || from == nullptr) {
+            return refused;
+        }
+        Group group; // NOLINT: filled below
+        for (const RowOf& row : rows) {
+            const EntityRecord* const found = root_->find_living(row.entity);
+            if (found == nullptr || found->archetype != from_shape.id()) {
+                break; // dead, elsewhere, or already moved
+            }
+            EntityRecord* const record = root_->entities.writable(workspace_, row.entity.index());
+            if (record == nullptr || !workspace_.undo().note(record, sizeof(EntityRecord))) {
+                return refused;
+            }
+            group.indices[group.count] = row.entity.index();
+            group.rows[group.count] = record->row;
+            group.payload[group.count] = row.row;
+            record->archetype = to_shape->id();
+            record->row = to->rows + group.count++;
+        }
+        if (group.count == 0) {
+            return {};
+        }
+        prefetch_group(*from, group);
+        if (!counts_.touch_all({group.indices.data(), group.count})) {
+            return refused;
+        }
+        for (std::uint32_t i = 0; changes_.recording() && i < group.count; ++i) {
+            const bool has_bytes = !Adds && table.size != 0; // a tag has none
+            const std::byte* const before = has_bytes ? from->row(from_shape.column_of(table.id), group.rows[i]) : nullptr;
+            if (!note_change<Adds>(table, group.indices[i], before)) {
+                return refused;
+            }
+        }
+        return append_group(*to, *from, group) && remove_group(*from, group) ? ManyOutcome{group.count, false} : refused;
+    }
+
+    template <bool Adds>
+    ManyOutcome change_many_sparse(const Table& table, std::span<const RowOf> rows) noexcept {
+        constexpr ManyOutcome refused{0, true};
+        std::array<std::uint32_t, most_at_once> indices; // NOLINT: filled below
+        std::uint32_t done = 0;
+        for (const RowOf& row : rows) {
+            const std::uint32_t index = row.entity.index();
+            if (root_->find_living(row.entity) == nullptr || has_sparse_row(table.id, index) == Adds) {
+                break;
+            }
+            const std::byte* const before = Adds || !changes_.recording() ? nullptr : root_->sparse(table.id)->find(index);
+            if (!note_change<Adds>(table, index, before) ||
+                !(Adds ? add_sparse(table.id, index, row.row) : erase_sparse(table.id, index))) {
+                return refused;
+            }
+            indices[done++] = index;
+        }
+        return counts_.touch_all({indices.data(), done}) ? ManyOutcome{done, false} : refused;
+    }
+
+    template <bool Adds>
+    bool note_change(const Table& table, std::uint32_t index, const std::byte* before) noexcept {
+        return Adds ? changes_.added(index, table.id) : changes_.removed(index, table.id, before, table.size);
+    }
+
     [[nodiscard]] bool has_row(const EntityRecord& record, std::uint32_t index, const Table& table) const noexcept {
         if (table.storage == Storage::Table) {
             return root_->archetype(record.archetype).shape->has(table.id);
         }
-        const SparseTable* const rows = root_->sparse(table.id);
-        return rows != nullptr && rows->find(index) != nullptr;
+        return has_sparse_row(table.id, index);
     }
 
     /// The same for `bytes` at `offset` of a row whose handles are to be settled first. What is not done changes nothing.
@@ -567,7 +566,7 @@ private:
 
     Outcome overwrite(std::uint32_t index, TableId table, std::byte* place, std::uint32_t row_bytes, std::uint32_t offset,
                       std::uint32_t bytes, const std::byte* value) noexcept {
-        if (!touch(index) || !changes_.changed(index, table, place, row_bytes)) {
+        if (!counts_.touch(index) || !changes_.changed(index, table, place, row_bytes)) {
             return Outcome::OutOfMemory;
         }
         if (bytes == 0) {
@@ -580,12 +579,9 @@ private:
         return Outcome::Done;
     }
 
-    GrowArray<Count> touched_;
-    GrowArray<Count> batch_touched_;
+    ChangeCounts counts_;
     GrowArray<Entity> destroyed_;
     std::size_t destroyed_before_ = 0;
-    bool discardable_ = false;
-    bool counting_ = true;
     bool broken_ = false;
     Changes changes_;
     ContentWriter contents_;

@@ -169,18 +169,20 @@ namespace detail {
 
 /// Touches what the next few operations will need in three passes, so that their cache misses overlap. Returns where they end.
 inline OperationRange prefetch_operations(storage::WriteBuffer& state, const OperationRange& operations) noexcept {
-    constexpr std::uint32_t group = 16;
+    constexpr std::uint32_t group = storage::WriteBuffer::most_at_once;
     std::array<const Operation*, group> some; // NOLINT: filled below
     std::uint32_t count = 0;
     OperationRange ahead = operations;
     Entity created;
+    std::uint32_t expected = 0;
     for (std::uint32_t i = 0; i < group && !ahead.done(); ++i, ahead.advance()) {
         const Operation& operation = ahead.current();
         if (operation.kind == OperationKind::Create) {
             created = operation.entity;
-        } else if (operation.entity != created && operation.kind != OperationKind::Content) { // what is new lies where the last new one did
-            some[count++] = &operation;
+        } else if (operation.entity != created && operation.entity.index() != expected && operation.kind != OperationKind::Content) {
+            some[count++] = &operation; // what is new lies where the last new one did, and neighbours beside each other
         }
+        expected = operation.entity.index() + 1;
     }
     const storage::Prefetcher prefetcher = state.prefetcher();
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -194,25 +196,68 @@ inline OperationRange prefetch_operations(storage::WriteBuffer& state, const Ope
         const OperationKind kind = some[i]->kind;
         const bool moves = kind == OperationKind::Destroy || ((kind == OperationKind::Insert || kind == OperationKind::Remove) &&
                                                               tables[some[i]->table].storage == Storage::Table);
-        moves ? prefetcher.move(some[i]->entity, i) : prefetcher.row(some[i]->entity, some[i]->table);
+        moves ? prefetcher.filler(some[i]->entity, i) : prefetcher.row(some[i]->entity, some[i]->table);
     }
     return ahead;
 }
 
 } // namespace detail
 
+namespace detail {
+
+/// The operations from `operations` on that do the same to the same table, up to `end`; `next` is where they end.
+struct Alike {
+    std::array<storage::WriteBuffer::RowOf, storage::WriteBuffer::most_at_once> rows; // NOLINT: filled up to `count`
+    std::uint32_t count = 0;
+    OperationRange next;
+
+    Alike(const OperationRange& operations, const OperationRange& end) noexcept : next{operations} {
+        const Operation& first = operations.current();
+        for (; count < rows.size() && !next.has_reached(end); next.advance()) {
+            const Operation& operation = next.current();
+            if (operation.kind != first.kind || operation.table != first.table) {
+                break;
+            }
+            rows[count++] = {operation.entity, operation.payload()};
+        }
+    }
+};
+
+} // namespace detail
+
 /// Runs all operations up to the first that fails.
 [[nodiscard]] inline OperationFailure apply_operations(storage::WriteBuffer& state, std::span<const std::byte> bytes) noexcept {
     constexpr std::size_t few = 256; // the first operation has been prefetched by the batch
-    OperationRange prefetched{bytes.last(bytes.size() > few ? bytes.size() : 0)};
-    for (OperationRange operations{bytes}; !operations.done(); operations.advance()) {
-        if (operations.has_reached(prefetched) && !prefetched.done()) {
+    OperationRange operations{bytes};
+    OperationRange prefetched = operations; // up to here
+    OperationRange one_by_one = operations; // up to here
+    while (!operations.done()) {
+        if (bytes.size() > few && operations.has_reached(prefetched)) {
             prefetched = detail::prefetch_operations(state, operations);
         }
         const Operation& operation = operations.current();
+        const bool adds = operation.kind == OperationKind::Insert;
+        if (bytes.size() > few && (adds || operation.kind == OperationKind::Remove) && operations.has_reached(one_by_one)) {
+            const detail::Alike alike{operations, prefetched};
+            const std::span<const storage::WriteBuffer::RowOf> rows{alike.rows.data(), alike.count};
+            const auto [done, refused] = adds ? state.insert_many(operation.table, rows) : state.remove_many(operation.table, rows);
+            if (refused) [[unlikely]] {
+                return {storage::Outcome::OutOfMemory, &operation};
+            }
+            for (std::uint32_t i = 0; i < done; ++i) {
+                operations.advance();
+            }
+            if (done != alike.count) {
+                one_by_one = alike.next;
+            }
+            if (done != 0) {
+                continue;
+            }
+        }
         if (const storage::Outcome outcome = apply_operation(state, operations); failed(outcome)) [[unlikely]] {
             return {outcome, &operation};
         }
+        operations.advance();
     }
     return {};
 }

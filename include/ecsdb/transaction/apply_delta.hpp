@@ -53,7 +53,7 @@ public:
             return std::move(valid).error();
         }
         state_->begin_transaction();
-        state_->set_counting(header.counted);
+        state_->counts().set_counting(header.counted);
         problem_ = nullptr;
         view->for_each_section([&](const delta::Section& section) {
             if (problem_ == nullptr) {
@@ -120,7 +120,7 @@ private:
             });
         } else if (section.is(delta::SectionKind::Versions)) {
             delta::DeltaView::for_each_version(section, [&](std::uint32_t index, std::uint32_t increment) {
-                if (static_cast<void>(living(index)); problem_ == nullptr && !state_->add_to_count(index, increment)) {
+                if (static_cast<void>(living(index)); problem_ == nullptr && !state_->counts().add(index, increment)) {
                     problem_ = no_memory;
                 }
             });

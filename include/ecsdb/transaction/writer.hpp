@@ -62,7 +62,7 @@ public:
         large_batches_ = large_batches_ || participant.prefers_large_batches();
         notes_changes_ = notes_changes_ || records_ || participant.wants_changes();
         state_.changes().set_recording(notes_changes_);
-        state_.set_discardable(true);
+        state_.counts().set_discardable(true);
     }
 
     /// Whether anybody consumes deltas. Settled once the participants have joined; any thread.
