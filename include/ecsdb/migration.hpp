@@ -21,8 +21,8 @@ struct ComponentsOf<Database<Ts...>> {
 
 } // namespace detail
 
-/// `Db::open(options)` for a database of component types that may be stored as older ones: `Db` is `Database<Position, …>`. What the structs
-/// do not say (constraints, other tables) stays as it is stored. Errors: those of `migrate` and of opening.
+/// `Db::open(options)` for a database of component types that may be stored as older ones: `Db` is `Database<Position, …>`. What the
+/// structs do not say (constraints, other tables) stays as it is stored. Errors: those of `migrate` and of opening.
 template <typename Db>
 [[nodiscard]] Result<Db> open_migrating(const Options& options, const Migrations& migrations = {}) {
     const Result<Schema> wanted = detail::ComponentsOf<Db>::schema();

@@ -615,8 +615,9 @@ TEST_CASE("memory that is refused anywhere in a migration leaves the old databas
         std::size_t left_;
     };
     SimulatedFileSystem files;
-    const std::string second = "[tables.health]\nversion = 2\nfields = [ { name = \"hp\", type = \"u32\", constraint = \"unique\" }, "
-                               "{ name = \"regeneration\", type = \"f32\", default = 1.5 }, { name = \"note\", type = \"text\", default = \"x\" } ]\n";
+    const std::string second =
+        "[tables.health]\nversion = 2\nfields = [ { name = \"hp\", type = \"u32\", constraint = \"unique\" }, "
+        "{ name = \"regeneration\", type = \"f32\", default = 1.5 }, { name = \"note\", type = \"text\", default = \"x\" } ]\n";
     {
         Db db = open(files, health_1);
         for (std::uint8_t i = 0; i < 5; ++i) {

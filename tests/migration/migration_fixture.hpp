@@ -16,8 +16,8 @@ namespace migration_test {
 
 using ecsdb::Entity;
 using ecsdb::ErrorCode;
-using ecsdb::Migrations;
 using ecsdb::MigratingRow;
+using ecsdb::Migrations;
 using ecsdb::SimulatedFileSystem;
 using Db = ecsdb::Database<>;
 

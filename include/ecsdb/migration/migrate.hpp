@@ -38,8 +38,9 @@ namespace detail {
 class Migration {
 public:
     Migration(const Options& options, const Schema& wanted, const Migrations& migrations, SchemaScope scope)
-        : options_{options}, wanted_{wanted}, migrations_{migrations}, scope_{scope},
-          files_{options.file_system != nullptr ? options.file_system : &posix_files()},
+        : options_{options}, wanted_{wanted}, migrations_{migrations}, scope_{scope}, files_{options.file_system != nullptr
+                                                                                                 ? options.file_system
+                                                                                                 : &posix_files()},
           allocator_{options.allocator != nullptr ? options.allocator : &system_allocator()} {}
 
     [[nodiscard]] Result<MigrationReport> run() {

@@ -79,8 +79,8 @@ public:
         return value == nullptr || value->is_null();
     }
 
-    /// A value as a `T`, which must hold every value of the field's type; an enum's as its number. Errors: `NotFound` where there is no such
-    /// field, or it is null; `WrongType`.
+    /// A value as a `T`, which must hold every value of the field's type; an enum's as its number. Errors: `NotFound` where there is no
+    /// such field, or it is null; `WrongType`.
     template <typename T>
     [[nodiscard]] Result<T> get(std::string_view field) const {
         static_assert(detail::is_plain_value<T>(), "numbers, bool, Entity, FixedString and arrays of these have a type; others have words");
@@ -110,7 +110,12 @@ public:
     void set(std::string_view field, const T& value) {
         static_assert(detail::is_plain_value<T>(), "numbers, bool, Entity, FixedString and arrays of these have a type; others have words");
         Value& set = place(field);
-        set = Value{std::string{field}, Kind::Typed, &no_schema(), &detail::field_of<T>(), keep({reinterpret_cast<const std::byte*>(&value), sizeof(T)}), {}};
+        set = Value{std::string{field},
+                    Kind::Typed,
+                    &no_schema(),
+                    &detail::field_of<T>(),
+                    keep({reinterpret_cast<const std::byte*>(&value), sizeof(T)}),
+                    {}};
     }
 
     /// The text of a `string` or `text` field, or the name of an enum's value. Errors: `NotFound`; `WrongType`.
@@ -186,8 +191,8 @@ public:
 
     // For whoever runs the steps -------------------------------------------------------------------------------------------------------
 
-    /// Replaces all values by those of a row of `table`; `content(field)` is what a `text` or `blob` field holds, as a `std::string`. Schema
-    /// and row must outlive this.
+    /// Replaces all values by those of a row of `table`; `content(field)` is what a `text` or `blob` field holds, as a `std::string`.
+    /// Schema and row must outlive this.
     template <typename ContentOf>
     void assign(const Schema& schema, const Table& table, const std::byte* row, ContentOf content) {
         values_.clear();

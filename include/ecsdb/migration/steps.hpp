@@ -141,8 +141,8 @@ public:
     /// The same between two structs: `fn(const Old&)` or `fn(Entity, const Old&)` returns a `New`. Fields are known by their names, and
     /// `Old` must have all that the row has. Handles of texts and blobs may be moved to other fields, not looked into.
     template <Component Old, Component New, typename Fn>
-    requires std::is_invocable_r_v<New, Fn&, const Old&> || std::is_invocable_r_v<New, Fn&, Entity, const Old&>
-        Migrations& step(std::string table, std::uint32_t from, std::uint32_t to, Fn fn) {
+    requires std::is_invocable_r_v<New, Fn&, const Old&> || std::is_invocable_r_v<New, Fn&, Entity, const Old&> Migrations&
+    step(std::string table, std::uint32_t from, std::uint32_t to, Fn fn) {
         auto made = detail::TypedStep<Old, New, Fn>::make(std::move(fn));
         if (!made) {
             note(std::move(made).error().in("step of table `" + table + "`"));

@@ -187,9 +187,9 @@ private:
             return std::move(stored).error().in("stored schema");
         }
         if (stored_ == StoredSchema::MustBeSame && schema_ && schema_->hash() != stored->hash()) {
-            return Error{ErrorCode::SchemaMismatch,
-                         "the stored schema `" + stored->name() + "` differs from the program's schema `" + schema_->name() +
-                             "`; `open_migrating` (ecsdb/migration.hpp) opens a database in a newer schema"};
+            return Error{ErrorCode::SchemaMismatch, "the stored schema `" + stored->name() + "` differs from the program's schema `" +
+                                                        schema_->name() +
+                                                        "`; `open_migrating` (ecsdb/migration.hpp) opens a database in a newer schema"};
         }
         const auto schema = std::make_shared<const Schema>(*std::move(stored));
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {

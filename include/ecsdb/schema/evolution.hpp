@@ -364,8 +364,8 @@ private:
 namespace ecsdb {
 
 /// How `stored` becomes what `wanted` says, both finished. A table is known by its name; one that `wanted` does not have stays as it is,
-/// one it marks as dropped goes. Rows that need no step are widened (`why_not_wider`), and fields they do not have get their defaults. Where
-/// steps of a table lie between its two versions, they must lead all the way.
+/// one it marks as dropped goes. Rows that need no step are widened (`why_not_wider`), and fields they do not have get their defaults.
+/// Where steps of a table lie between its two versions, they must lead all the way.
 ///
 /// `SchemaMismatch` names table, field and versions for a downgrade, a gap between steps, or a change that needs a step and has none;
 /// `InvalidSchema` where what the two say together contradicts itself. Looks at no data: whether rows keep new promises is seen when they

@@ -20,8 +20,9 @@ namespace ecsdb {
 /// that have the same numbers and more, structs that have the same fields and more, in any order, and nullable fields widen.
 [[nodiscard]] inline std::string why_not_wider(const Schema& from_schema, const Field& from, const Schema& to_schema, const Field& to);
 
-/// Puts the value of `from`, in the row or struct at `from_base`, into field `to` of the row or struct at `to_base`, which has its defaults.
-/// `why_not_wider` must have no objection. Of `text` and `blob` fields only whether they are null: what they hold is the caller's to bring.
+/// Puts the value of `from`, in the row or struct at `from_base`, into field `to` of the row or struct at `to_base`, which has its
+/// defaults. `why_not_wider` must have no objection. Of `text` and `blob` fields only whether they are null: what they hold is the caller's
+/// to bring.
 inline void widen(const Schema& from_schema, const Field& from, const std::byte* from_base, const Schema& to_schema, const Field& to,
                   std::byte* to_base);
 
