@@ -112,7 +112,7 @@ TEST_CASE("a length that lies takes no memory", "[schema][encode]") {
 TEST_CASE("another format, foreign bytes, and bytes after the end are told apart", "[schema][encode]") {
     auto bytes = encoded(rich_schema());
     auto newer = bytes;
-    newer[4] = std::byte{3};
+    newer[4] = std::byte{4};
     REQUIRE_FALSE(ecsdb::decode_schema(newer));
     CHECK(ecsdb::decode_schema(newer).error().code() == ecsdb::ErrorCode::Unsupported);
     CHECK(ecsdb::decode_schema(std::as_bytes(std::span{"not a schema at all"})).error().message() ==
