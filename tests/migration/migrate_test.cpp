@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 #include <string>
 
 namespace migrate_test {
@@ -326,6 +327,29 @@ TEST_CASE("a promise the rows do not keep, or a step that refuses, leaves the da
     const Seen after = look_at(files);
     CHECK(after == before);
 }
+
+TEST_CASE("a database that is open is not migrated", "[migration]") {
+    SimulatedFileSystem files;
+    Db db = open(files, health_1);
+    CHECK(refusal(files, "[tables.more]\n").code() == ErrorCode::Locked);
+    wounded(db, 1, 0.5F);
+}
+
+#ifdef __cpp_exceptions
+TEST_CASE("an exception thrown by a step passes through, and nothing has changed", "[migration]") {
+    SimulatedFileSystem files;
+    {
+        Db db = open(files, health_1);
+        wounded(db, 1, 0.5F);
+    }
+    const Seen before = look_at(files);
+    Migrations migrations;
+    migrations.step("health", 1, 2, [](MigratingRow&) { throw std::runtime_error{"no"}; });
+    auto wanted = schema("[tables.health]\nversion = 2\nfields = [ { name = \"hp\", type = \"u8\" } ]\n");
+    CHECK_THROWS_AS(ecsdb::migrate(on(files), wanted, migrations), std::runtime_error);
+    CHECK(look_at(files) == before);
+}
+#endif
 
 TEST_CASE("storage changes, tables go, keys and dead entities stay what they are", "[migration]") {
     SimulatedFileSystem files;
