@@ -55,6 +55,17 @@ TEST_CASE("options that contradict each other are refused by both names", "[opti
     options = {};
     options.max_block_bytes = 4096;
     CHECK(complaint(options) == "Options::first_block_bytes is 262144, more than Options::max_block_bytes, which is 4096");
+    options = {};
+    options.durability = ecsdb::Durability::Logged;
+    CHECK(complaint(options).find("Options::directory is empty, and Options::durability is not Memory") == 0);
+    options.directory = "world";
+    CHECK(complaint(options).empty());
+    options.durability = ecsdb::Durability::Memory;
+    CHECK(complaint(options).find("Options::directory is given, and Options::durability is Memory") == 0);
+    options.mode = ecsdb::OpenMode::ReadOnly;
+    CHECK(complaint(options).empty());
+    options.directory.clear();
+    CHECK(complaint(options).find("Options::directory is empty, and Options::mode is ReadOnly") == 0);
 }
 
 TEST_CASE("every option has a name of its own and reads back what was set", "[options]") {

@@ -68,9 +68,6 @@ private:
     [[nodiscard]] bool writes() const noexcept { return options_.mode == OpenMode::ReadWrite; }
 
     Result<void> open_in_memory() {
-        if (!writes() || options_.durability != Durability::Memory) {
-            return Error{ErrorCode::InvalidArgument, "a database without a directory can be neither durable nor read-only"};
-        }
         if (!schema_) {
             return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
         }
@@ -82,9 +79,6 @@ private:
     }
 
     Result<void> open_directory() {
-        if (writes() && options_.durability == Durability::Memory) {
-            return Error{ErrorCode::InvalidArgument, "a database with a directory needs Durability::Logged or Synced to be written"};
-        }
         if (auto exists = files_->exists(options_.directory); !exists) {
             return std::move(exists).error();
         } else if (!*exists) {

@@ -132,6 +132,16 @@ inline constexpr std::array option_table{
     if (options.first_block_bytes > options.max_block_bytes) {
         return more_than("first_block_bytes", options.first_block_bytes, "max_block_bytes", options.max_block_bytes);
     }
+    const bool writes = options.mode == OpenMode::ReadWrite;
+    if (options.directory.empty() && (!writes || options.durability != Durability::Memory)) {
+        return Error{ErrorCode::InvalidArgument, std::string{"Options::directory is empty, and Options::"} +
+                                                     (writes ? "durability is not Memory" : "mode is ReadOnly") +
+                                                     ": a database in memory only can be neither durable nor read-only"};
+    }
+    if (!options.directory.empty() && writes && options.durability == Durability::Memory) {
+        return Error{ErrorCode::InvalidArgument,
+                     "Options::directory is given, and Options::durability is Memory: to be written, it must be Logged or Synced"};
+    }
     return {};
 }
 
