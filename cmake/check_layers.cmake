@@ -24,8 +24,9 @@ set(may_snapshot schema storage io)
 # What a database is opened with: a header of its own rank, below those that read it.
 set(may_options schema io)
 set(may_recovery schema storage delta io transaction constraint snapshot wal options)
+set(may_migration ${may_recovery} recovery query)
 set(may_formats schema storage delta io transaction index query)
-set(product ${may_recovery} ${may_formats} constraint events metrics recovery formats)
+set(product ${may_recovery} ${may_formats} constraint events metrics recovery migration formats)
 # The headers directly in ecsdb/.
 set(may_top ${product} top)
 set(may_replication ${may_top})

@@ -129,8 +129,10 @@ TEST_CASE("memory that is refused is an error of opening", "[database]") {
     options.memory_limit = 1000;
     CHECK(code_of(World8::open(options)) == ErrorCode::OutOfMemory);
     options.memory_limit = std::size_t{1} << 20U;
-    options.initial_bytes = std::size_t{8} << 20U;
+    options.initial_bytes = options.memory_limit - 100; // which leaves no room for the first version
     CHECK(code_of(World8::open(options)) == ErrorCode::OutOfMemory);
+    options.initial_bytes = std::size_t{8} << 20U; // which can only be a mistake
+    CHECK(code_of(World8::open(options)) == ErrorCode::InvalidArgument);
 }
 
 TEST_CASE("components in an order of their own, or only some of them, bind by name", "[database]") {

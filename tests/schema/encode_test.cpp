@@ -112,7 +112,7 @@ TEST_CASE("a length that lies takes no memory", "[schema][encode]") {
 TEST_CASE("another format, foreign bytes, and bytes after the end are told apart", "[schema][encode]") {
     auto bytes = encoded(rich_schema());
     auto newer = bytes;
-    newer[4] = std::byte{3};
+    newer[4] = std::byte{4};
     REQUIRE_FALSE(ecsdb::decode_schema(newer));
     CHECK(ecsdb::decode_schema(newer).error().code() == ecsdb::ErrorCode::Unsupported);
     CHECK(ecsdb::decode_schema(std::as_bytes(std::span{"not a schema at all"})).error().message() ==
@@ -161,6 +161,27 @@ TEST_CASE("the stored form does not change from release to release", "[schema][e
     for (std::size_t i = 0; i < expected_body.size(); ++i) {
         CAPTURE(i);
         CHECK(static_cast<unsigned>(bytes[16 + i]) == expected_body[i]);
+    }
+}
+
+TEST_CASE("what migrations have done is stored with the schema, and means nothing to its hash", "[schema][migration]") {
+    ecsdb::Schema schema = rich_schema();
+    const auto before = encoded(schema);
+    schema.set_history(
+        {{7, 1'700'000'000'000'000'000, "other", "3", "4", "field `mana` added"}, {9, 0, "", "2.0", "2.1", "version raised"}});
+    const auto bytes = encoded(schema);
+    const auto decoded = ecsdb::decode_schema(bytes);
+    INFO(complaint(decoded));
+    REQUIRE(decoded);
+    CHECK(decoded->history() == schema.history());
+    CHECK(decoded->hash() == ecsdb::decode_schema(before)->hash());
+    CHECK(ecsdb::load_le<std::uint32_t>(bytes.data() + 4) == 3);
+    CHECK(encoded(*decoded) == bytes);
+    for (std::size_t kept = before.size(); kept < bytes.size(); ++kept) {
+        CAPTURE(kept);
+        const auto cut = ecsdb::decode_schema(std::span{bytes}.first(kept));
+        REQUIRE_FALSE(cut);
+        CHECK(cut.error().code() == ecsdb::ErrorCode::Corrupt);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/recovery/engine.hpp"
+#include "ecsdb/recovery/option_table.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/reader.hpp"
 #include "ecsdb/transaction/apply_delta.hpp"
@@ -37,7 +38,7 @@ public:
                                                                                                                    : &posix_files()} {}
 
     [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
-        if (auto sane = check_options(); !sane) {
+        if (auto sane = check_options(options_); !sane) {
             return std::move(sane).error();
         }
         const std::uint64_t begun = engine_->clock_->monotonic_ns();
@@ -66,28 +67,7 @@ private:
     [[nodiscard]] RecoveryReport& report() noexcept { return engine_->report_; }
     [[nodiscard]] bool writes() const noexcept { return options_.mode == OpenMode::ReadWrite; }
 
-    /// Refuses what could not work, by the option's name.
-    Result<void> check_options() const {
-        const auto wrong = [](const char* option, std::uint64_t value, const char* must) {
-            return Error{ErrorCode::InvalidArgument,
-                         std::string{"Options::"} + option + " is " + std::to_string(value) + ", must be " + must};
-        };
-        if (options_.queue_transactions == 0) {
-            return wrong("queue_transactions", 0, "at least 1");
-        }
-        if (options_.batch_transactions == 0 || options_.batch_transactions > transaction::WriterOptions::most_in_batch) {
-            return wrong("batch_transactions", options_.batch_transactions, "1 to 8192");
-        }
-        if (options_.batch_ns > 1'000'000'000) {
-            return wrong("batch_ns", options_.batch_ns, "at most 1000000000, a second");
-        }
-        return {};
-    }
-
     Result<void> open_in_memory() {
-        if (!writes() || options_.durability != Durability::Memory) {
-            return Error{ErrorCode::InvalidArgument, "a database without a directory can be neither durable nor read-only"};
-        }
         if (!schema_) {
             return Error{ErrorCode::InvalidArgument, "a database in memory needs component types or a schema to begin with"};
         }
@@ -99,9 +79,6 @@ private:
     }
 
     Result<void> open_directory() {
-        if (writes() && options_.durability == Durability::Memory) {
-            return Error{ErrorCode::InvalidArgument, "a database with a directory needs Durability::Logged or Synced to be written"};
-        }
         if (auto exists = files_->exists(options_.directory); !exists) {
             return std::move(exists).error();
         } else if (!*exists) {
@@ -187,8 +164,9 @@ private:
             return std::move(stored).error().in("stored schema");
         }
         if (stored_ == StoredSchema::MustBeSame && schema_ && schema_->hash() != stored->hash()) {
-            return Error{ErrorCode::SchemaMismatch,
-                         "the stored schema `" + stored->name() + "` differs from the program's schema `" + schema_->name() + "`"};
+            return Error{ErrorCode::SchemaMismatch, "the stored schema `" + stored->name() + "` differs from the program's schema `" +
+                                                        schema_->name() +
+                                                        "`; `open_migrating` (ecsdb/migration.hpp) opens a database in a newer schema"};
         }
         const auto schema = std::make_shared<const Schema>(*std::move(stored));
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {

@@ -24,6 +24,10 @@ inline constexpr std::uint32_t schema_magic = 0x53534345;
 inline constexpr std::uint32_t schema_format = 1;
 /// The format of a schema that has `text` or `blob` fields: the same, but for these types. Programs that know them only refuse it by this.
 inline constexpr std::uint32_t schema_format_with_contents = 2;
+/// The format of a schema that has a history: what migrations have done follows the tables.
+inline constexpr std::uint32_t schema_format_with_history = 3;
+/// Migrations remembered: when there are more, the oldest are forgotten.
+inline constexpr std::size_t max_history = 4096;
 
 /// The kind of a stored constant.
 enum class StoredValue : std::uint8_t { Nothing = 0, Bool = 1, Signed = 2, Unsigned = 3, Real = 4, Text = 5 };
@@ -77,6 +81,9 @@ public:
         for (const Table& table : schema.tables()) {
             this->table(table);
         }
+        if (whole_ && !schema.history().empty()) {
+            history(schema.history());
+        }
     }
 
 private:
@@ -88,6 +95,18 @@ private:
     template <typename T>
     void byte(T value) {
         out_->append_le<std::uint8_t>(static_cast<std::uint8_t>(value));
+    }
+
+    void history(const std::vector<SchemaChange>& changes) {
+        out_->append_varint(changes.size());
+        for (const SchemaChange& change : changes) {
+            out_->append_varint(change.version);
+            out_->append_varint(change.time_ns);
+            text(change.table);
+            text(change.from);
+            text(change.to);
+            text(change.what);
+        }
     }
 
     void enum_type(const EnumType& type) {

@@ -24,7 +24,9 @@ namespace ecsdb {
 inline void encode_schema(const Schema& schema, ByteBuffer& out) {
     out.append_le<std::uint32_t>(schema_magic);
     const bool has_contents = std::any_of(schema.tables().begin(), schema.tables().end(), [](const Table& t) { return t.has_contents(); });
-    out.append_le<std::uint32_t>(has_contents ? schema_format_with_contents : schema_format);
+    out.append_le<std::uint32_t>(!schema.history().empty() ? schema_format_with_history
+                                 : has_contents            ? schema_format_with_contents
+                                                           : schema_format);
     out.append_le<std::uint64_t>(schema.hash());
     detail::SchemaEncoder{out, detail::SchemaEncoder::Part::Whole}.schema(schema);
 }
@@ -43,9 +45,9 @@ public:
             return Error{ErrorCode::Corrupt, "stored schema: the bytes do not begin as one"};
         }
         const auto format = in_.read_le<std::uint32_t>();
-        if (!in_.failed() && format != schema_format && format != schema_format_with_contents) {
+        if (!in_.failed() && (format < schema_format || format > schema_format_with_history)) {
             return Error{ErrorCode::Unsupported, "stored schema: has format " + std::to_string(format) + ", and this program reads " +
-                                                     std::to_string(schema_format) + " and " + std::to_string(schema_format_with_contents)};
+                                                     std::to_string(schema_format) + " to " + std::to_string(schema_format_with_history)};
         }
         last_type_ = format == schema_format ? FieldType::Struct : FieldType::Blob;
         const auto hash = in_.read_le<std::uint64_t>();
@@ -55,6 +57,10 @@ public:
         std::vector<EnumType> enums = list<EnumType>(max_members, [this] { return enum_type(); });
         std::vector<StructType> structs = list<StructType>(max_members, [this] { return struct_type(); });
         std::vector<Table> tables = list<Table>(max_tables, [this] { return table(); });
+        std::vector<SchemaChange> history;
+        if (format == schema_format_with_history) {
+            history = list<SchemaChange>(max_history, [this] { return change(); });
+        }
         if (!failed() && in_.remaining() != 0) {
             fail("has bytes after its end");
         }
@@ -70,6 +76,7 @@ public:
         if (schema->hash() != hash) {
             return Error{ErrorCode::Corrupt, "stored schema: its hash differs from the one stored with it"};
         }
+        schema->set_history(std::move(history));
         return schema;
     }
 
@@ -117,6 +124,17 @@ private:
     }
 
     FieldType type() { return byte(FieldType::U8, last_type_, "names a type that does not exist"); }
+
+    SchemaChange change() {
+        SchemaChange change;
+        change.version = in_.read_varint();
+        change.time_ns = in_.read_varint();
+        change.table = text();
+        change.from = text();
+        change.to = text();
+        change.what = text();
+        return change;
+    }
 
     EnumType enum_type() {
         EnumType type;

@@ -174,6 +174,18 @@ struct EntityNames {
     std::string version = "version"; ///< The entity's count of changes.
 };
 
+/// Something a stored database went through: what a migration did to one table, or to the database as a whole.
+struct SchemaChange {
+    std::uint64_t version = 0; ///< Of the database: the first with the change.
+    std::uint64_t time_ns = 0; ///< Since 1970 UTC.
+    std::string table;         ///< Empty: the database as a whole.
+    std::string from;          ///< The table's or the database's version before; empty for a new table.
+    std::string to;            ///< … and afterwards.
+    std::string what;          ///< In words.
+
+    friend bool operator==(const SchemaChange&, const SchemaChange&) = default;
+};
+
 /// The description of a whole database. Immutable once finished: share it freely between threads.
 class Schema {
 public:
@@ -204,6 +216,10 @@ public:
     /// A hash over everything that decides the meaning of stored bytes; equal schemas have equal hashes on every machine.
     [[nodiscard]] std::uint64_t hash() const noexcept { return hash_; }
 
+    /// What migrations have done to the database, the oldest first. Kept wherever the schema is; means nothing to its hash.
+    [[nodiscard]] const std::vector<SchemaChange>& history() const noexcept { return history_; }
+    void set_history(std::vector<SchemaChange> history) noexcept { history_ = std::move(history); }
+
 private:
     friend class SchemaFinisher;
     std::string name_;
@@ -213,6 +229,7 @@ private:
     std::vector<StructType> structs_;
     EntityNames entity_names_;
     std::uint64_t hash_ = 0;
+    std::vector<SchemaChange> history_;
 };
 
 } // namespace ecsdb
