@@ -337,7 +337,7 @@ private:
                 tx.set(entity, Purse{thing.purse->first, 1});
                 return true;
             }
-            if (!thing.purse) {
+            if (!thing.purse && thing.carries != bits) {
                 tx.set(other, Carries{other});
                 return true;
             }

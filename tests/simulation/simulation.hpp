@@ -222,6 +222,8 @@ private:
         if (!check_recovered(*opened, tainted_)) {
             return std::nullopt;
         }
+        // What a lying disk has not written lies in the page cache until that is lost.
+        honest_ = !tainted_ || !cache_kept_;
         tainted_ = false;
         return std::move(*opened);
     }
@@ -565,6 +567,7 @@ private:
         note(moment);
         disk_ = disk_->after_crash_at(moment, plan);
         tainted_ = tainted_ || !honest_;
+        cache_kept_ = crash == Crash::Process;
         honest_ = true;
         failing_ = false;
         failures_seen_ = 0;
@@ -677,6 +680,7 @@ private:
     bool failing_ = false;    ///< Whether the disk itself may refuse.
     bool honest_ = true;   ///< Whether what the disk called done was done, in this life,
     bool tainted_ = false; ///< and in the one before.
+    bool cache_kept_ = false; ///< Whether that ended with the process alone.
     Met met_;
     std::uint64_t trace_ = 0;
     std::string wrong_;
