@@ -227,7 +227,7 @@ private:
         if (state.empty() || below(40) > state.size() || one_in(8)) {
             const Entity entity = tx.create();
             state[entity.to_bits()] = {};
-            touched_[entity.to_bits()] = true;
+            touched_[entity.to_bits()] = created;
             for (std::uint64_t rows = below(4); rows != 0; --rows) {
                 put(tx, state, entity.to_bits());
             }
@@ -250,7 +250,8 @@ private:
     void put(Tx& tx, State& state, std::uint64_t bits) {
         Thing& thing = state[bits];
         const Entity entity = Entity::from_bits(bits);
-        switch (below(6)) {
+        const std::uint64_t component = below(6);
+        switch (component) {
         case 0:
             thing.spot = {static_cast<std::int32_t>(below(1000)), 7};
             tx.set(entity, Spot{thing.spot->first, 7});
@@ -280,10 +281,9 @@ private:
         default:
             thing.pose = static_cast<std::int32_t>(below(360));
             tx.set(entity, Pose{*thing.pose});
-            touched_.try_emplace(bits, false);
-            return;
+            break;
         }
-        touched_[bits] = true;
+        touched_[bits] |= 1U << component;
     }
 
     template <typename Tx>
@@ -291,7 +291,8 @@ private:
         Thing& thing = state[bits];
         const Entity entity = Entity::from_bits(bits);
         bool had = false;
-        switch (below(6)) {
+        const std::uint64_t component = below(6);
+        switch (component) {
         case 0:
             had = std::exchange(thing.spot, {}).has_value();
             tx.template remove<Spot>(entity);
@@ -316,14 +317,12 @@ private:
             tx.template remove<Asleep>(entity);
             break;
         default:
-            if (std::exchange(thing.pose, {})) {
-                touched_.try_emplace(bits, false);
-            }
+            had = std::exchange(thing.pose, {}).has_value();
             tx.template remove<Pose>(entity);
-            return;
+            break;
         }
         if (had) {
-            touched_[bits] = true;
+            touched_[bits] |= 1U << component;
         }
     }
 
@@ -353,20 +352,30 @@ private:
                 const auto old = before.find(*thing.carries);
                 if ((target == state.end() || !target->second.purse) && old != before.end() && old->second.purse) {
                     thing.carries.reset();
-                    touched_[bits] = true;
+                    touched_[bits] |= 1U << 2U;
                 }
             }
         }
-        for (const auto& [bits, logged] : touched_) {
+        for (const auto& [bits, components] : touched_) {
             if (const auto found = state.find(bits); found != state.end()) {
+                const auto old = before.find(bits);
+                const unsigned there = logged_in(found->second) | (old == before.end() ? created : logged_in(old->second));
                 ++found->second.count;
-                found->second.unlogged += logged ? 0U : 1U;
+                found->second.unlogged += (components & there) != 0 ? 0U : 1U;
             }
         }
     }
+    /// The components the log keeps, by the numbers that `put` and `take` give them. One that was added and removed in the same transaction
+    /// leaves nothing in the log.
+    [[nodiscard]] static unsigned logged_in(const Thing& thing) noexcept {
+        return (thing.spot ? 1U : 0U) | (thing.purse ? 2U : 0U) | (thing.carries ? 4U : 0U) | (thing.story ? 8U : 0U) |
+               (thing.asleep ? 16U : 0U);
+    }
+
+    static constexpr unsigned created = 64;
 
     std::mt19937_64 random_;
-    std::map<std::uint64_t, bool> touched_; ///< And whether in what the log keeps.
+    std::map<std::uint64_t, unsigned> touched_; ///< And in which components.
     std::set<std::uint64_t> kept_purses_; ///< Named by this transaction.
 };
 

@@ -152,6 +152,45 @@ public:
         return wrong_;
     }
 
+    /// How thoroughly `crash_everywhere` looks, and how much it saw.
+    struct Images {
+        std::size_t each = 1;   ///< Crashes per change to the disk; 0: one after every other.
+        std::size_t steps = 20; ///< Of the life.
+        std::size_t changes = 0, opened = 0, opened_again = 0, repeated = 0;
+    };
+
+    /// One life without any fault, then a crash after each of its changes to the disk, with different parts of what was not synced. Of what
+    /// a crash left: it is as it must be, the same when opened again and when a second crash ends the opening, and goes on from there. The
+    /// last call for this object.
+    [[nodiscard]] std::string crash_everywhere(Images& images) {
+        disk_->record_history();
+        {
+            FaultFileSystem files{*disk_};
+            files_ = &files;
+            suffers_ = false;
+            auto world = World::open(choose_options());
+            if (!world || !check_recovered(*world, false)) {
+                return world ? wrong_ : world.error().to_string();
+            }
+            for (std::size_t left = images.steps; left != 0 && wrong_.empty(); --left) {
+                step(*world);
+                after_step(*world);
+            }
+            close(*world);
+        }
+        images.changes += disk_->changes();
+        for (std::size_t change = 0; change <= disk_->changes() && wrong_.empty(); ++change) {
+            for (std::size_t i = images.each == 0 ? change % 2 : 0; i < std::max<std::size_t>(images.each, 1) && wrong_.empty(); ++i) {
+                CrashPlan plan = random_plan();
+                if (i < 3 && images.each > 3) {
+                    plan.keep = i == 0 ? KeepPending::None : i == 1 ? KeepPending::All : KeepPending::Cached;
+                }
+                check_image(*disk_->after_crash_at(change, plan), change, plan, images);
+            }
+        }
+        return wrong_;
+    }
+
     [[nodiscard]] const Met& met() const noexcept { return met_; }
     /// Follows from everything that happened: the same seed, the same number.
     [[nodiscard]] std::uint64_t trace() const noexcept { return trace_; }
@@ -285,7 +324,8 @@ private:
         note(world.read().hash());
         version_ = version;
         state_ = state;
-        oracle_.accept(disk_->changes(), version, std::move(state));
+        opened_at_ = disk_->changes();
+        oracle_.accept(opened_at_, version, std::move(state));
         return wrong_.empty();
     }
     State expected(const State& state, std::uint64_t snapshot, const State& found) {
@@ -312,7 +352,7 @@ private:
         } else if (choice < 81) {
             snapshot(world);
         } else if (choice < 92) {
-            if (!one_in(3)) {
+            if (suffers_ && !one_in(3)) {
                 suffer();
             }
         } else if (choice < 94) {
@@ -553,16 +593,22 @@ private:
 
     // Dying -----------------------------------------------------------------------------------------------------------------------------
 
-    void crash() {
-        const std::size_t moment = one_in(3) ? last_change_ : below(last_change_ + 1);
+    static Crash kind_of(const CrashPlan& plan) noexcept { return plan.keep == KeepPending::Cached ? Crash::Process : Crash::Power; }
+    CrashPlan random_plan() {
+        constexpr std::array kept{KeepPending::None, KeepPending::All, KeepPending::Subset, KeepPending::Subset, KeepPending::Cached};
+        constexpr std::array tears{std::size_t{0}, std::size_t{1}, std::size_t{512}, std::size_t{4096}};
         CrashPlan plan;
         plan.seed = below(1U << 30U);
-        constexpr std::array kept{KeepPending::None, KeepPending::All, KeepPending::Subset, KeepPending::Subset, KeepPending::Cached};
         plan.keep = kept[below(kept.size())];
-        constexpr std::array tears{std::size_t{0}, std::size_t{1}, std::size_t{512}, std::size_t{4096}};
         plan.tear = tears[below(tears.size())];
         plan.garbage = one_in(2);
-        const Crash crash = plan.keep == KeepPending::Cached ? Crash::Process : Crash::Power;
+        return plan;
+    }
+
+    void crash() {
+        const std::size_t moment = one_in(3) ? last_change_ : below(last_change_ + 1);
+        const CrashPlan plan = random_plan();
+        const Crash crash = kind_of(plan);
         met_.count(crash == Crash::Power ? Event::PowerCuts : Event::Kills);
         note(moment);
         disk_ = disk_->after_crash_at(moment, plan);
@@ -572,7 +618,8 @@ private:
         failing_ = false;
         failures_seen_ = 0;
         visible_before_ = version_;
-        if (!tainted_ && one_in(3)) {
+        // While opening, nothing bears witness yet to what the crash before had left without a sync.
+        if (!tainted_ && moment >= opened_at_ && one_in(3)) {
             check_damaged(moment, crash);
         }
         // A power cut while the next life begins can still take what only the process's death had left.
@@ -603,6 +650,60 @@ private:
         options.file_system = &files;
         options.clock = &clock_;
         return options;
+    }
+
+    /// Opens what a crash left, several times over.
+    void check_image(SimulatedFileSystem& image, std::size_t moment, const CrashPlan& plan, Images& images) {
+        const std::string where = "crash after change " + std::to_string(moment) + ", seed " + std::to_string(plan.seed) + ", kept " +
+                                  std::to_string(static_cast<int>(plan.keep)) + ": ";
+        Options options = choose_options();
+        options.file_system = &image;
+        image.record_history();
+        std::optional<Result<World>> first_opened{World::open(options)};
+        Result<World>& first = *first_opened;
+        ++images.opened;
+        if (!first) {
+            return fail(where + first.error().to_string());
+        }
+        const std::uint64_t version = first->version();
+        if (const std::string wrong = oracle_.judge(kind_of(plan), moment, version); !wrong.empty()) {
+            return fail(where + wrong);
+        }
+        const State state = state_of(first->read());
+        const State* const attempted = oracle_.state_at(moment, version);
+        if (const std::string differs = difference(state, expected(*attempted, first->recovery_report().snapshot_version, state));
+            !differs.empty()) {
+            return fail(where + differs);
+        }
+        if (one_in(4)) {
+            // The opening itself is ended by a crash. What had been on the disk by then stays; what only the cache had may go.
+            const std::size_t opened_at = image.changes();
+            const CrashPlan second = random_plan();
+            const auto again = image.after_crash_at(below(opened_at + 1), second);
+            options.file_system = again.get();
+            const auto reopened = World::open(options);
+            ++images.opened_again;
+            if (!reopened) {
+                return fail(where + "opened again: " + reopened.error().to_string());
+            }
+            const bool cache_lost = kind_of(plan) == Crash::Process && kind_of(second) == Crash::Power;
+            if (cache_lost ? reopened->version() < oracle_.kept_by(Crash::Power, moment) : reopened->version() != version) {
+                return fail(where + "a crash while opening left version " + std::to_string(reopened->version()) + " of " +
+                            std::to_string(version));
+            }
+            options.file_system = &image;
+        }
+        first_opened.reset();
+        auto second = World::open(options);
+        ++images.repeated;
+        if (!second || second->version() != version || state_of(second->read()) != state) {
+            return fail(where + "opened twice, it is not the same");
+        }
+        auto tx = second->begin();
+        tx.create(Spot{1, 2});
+        if (!tx.commit() || second->version() != version + 1) {
+            fail(where + "it does not go on");
+        }
     }
 
     /// Damages one file of a copy: it is refused, or what is found is a state there was; at most the last sync is missing from it.
@@ -648,7 +749,7 @@ private:
         met_.count(Event::DamageSurvived);
         const std::uint64_t version = opened->version();
         const std::string where = "damage to " + path + " at " + std::to_string(offset) + ": ";
-        if (flip && version < oracle_.kept_by(crash, moment, 1) && version < oracle_.kept_by(Crash::Power, moment, 1)) {
+        if (flip && version < std::min(oracle_.kept_by(crash, moment, 1), oracle_.kept_by(Crash::Power, moment, 1))) {
             fail(where + "version " + std::to_string(version) + " was found and nothing said");
             return;
         }
@@ -673,9 +774,11 @@ private:
     State state_;                                                 ///< What is visible,
     std::uint64_t version_ = 0;                                   ///< as this version.
     std::uint64_t visible_before_ = 0;
+    std::size_t opened_at_ = 0;
     std::size_t last_change_ = 0;
     std::uint64_t stall_ns_ = 0;
     std::uint64_t failures_seen_ = 0;
+    bool suffers_ = true; ///< Whether there are faults at all.
     bool synced_ = true;
     bool failing_ = false;    ///< Whether the disk itself may refuse.
     bool honest_ = true;   ///< Whether what the disk called done was done, in this life,
