@@ -3,7 +3,6 @@
 #pragma once
 
 #include "ecsdb/database.hpp"
-#include "support/catch.hpp"
 
 #include <algorithm>
 #include <cstdint>
