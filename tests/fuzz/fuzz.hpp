@@ -2,6 +2,7 @@
 /// What the fuzzers share: a way to say that a property does not hold, one file in memory, and checksums made right.
 #pragma once
 
+#include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/file_system.hpp"
@@ -33,6 +34,22 @@ inline void require(bool holds, const char* what) {
     return error.code() == ErrorCode::Corrupt || error.code() == ErrorCode::Unsupported || error.code() == ErrorCode::SchemaMismatch ||
            error.code() == ErrorCode::WrongShard || error.code() == ErrorCode::OutOfMemory || error.code() == ErrorCode::Gap;
 }
+
+/// The system's memory, but never much at once. A version's counters are an array as long as the highest entity index: what names a high
+/// one is refused here for want of memory, while anything else that takes so much on the word of a few bytes is found by libFuzzer.
+class Memory final : public Allocator {
+public:
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+        return bytes > most ? nullptr : system_.allocate(bytes, alignment);
+    }
+    void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+        system_.deallocate(memory, bytes, alignment);
+    }
+
+private:
+    static constexpr std::size_t most = std::size_t{32} << 20U;
+    SystemAllocator system_;
+};
 
 /// Files in memory with nothing between them and their bytes. Only what a reader needs, and new files.
 class MemoryFiles final : public FileSystem {

@@ -67,7 +67,7 @@ void seal(std::vector<std::byte>& file) {
 /// Loads the file at `path` and calls `use(store, buffer, snapshot)`; whether it could be loaded.
 template <typename Use>
 bool load(fuzz::MemoryFiles& files, const std::string& path, Use use) {
-    static SystemAllocator allocator;
+    static fuzz::Memory allocator;
     auto opened = snapshot::open_snapshot(files, path, allocator);
     if (!opened) {
         fuzz::require(fuzz::is_refusal(opened.error()), "a snapshot is refused as such");
