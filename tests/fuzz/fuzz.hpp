@@ -86,7 +86,9 @@ public:
         return {};
     }
     [[nodiscard]] Result<bool> exists(const std::string& path) noexcept override { return contents.contains(path); }
-    [[nodiscard]] Result<std::uint64_t> file_size(const std::string& path) noexcept override { return std::uint64_t{contents[path].size()}; }
+    [[nodiscard]] Result<std::uint64_t> file_size(const std::string& path) noexcept override {
+        return std::uint64_t{contents[path].size()};
+    }
     Result<void> sync_directory(const std::string&) noexcept override { return {}; }
     [[nodiscard]] Result<std::unique_ptr<FileLock>> lock(const std::string& path) noexcept override {
         return Error{ErrorCode::Locked, path};
@@ -115,9 +117,7 @@ private:
             return {};
         }
         [[nodiscard]] Result<std::uint64_t> size() noexcept override { return std::uint64_t{bytes_->size()}; }
-        Result<void> preallocate(std::uint64_t size) noexcept override {
-            return truncate(std::max<std::uint64_t>(size, bytes_->size()));
-        }
+        Result<void> preallocate(std::uint64_t size) noexcept override { return truncate(std::max<std::uint64_t>(size, bytes_->size())); }
 
     private:
         std::vector<std::byte>* bytes_;

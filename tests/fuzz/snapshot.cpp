@@ -73,9 +73,9 @@ bool load(fuzz::MemoryFiles& files, const std::string& path, Use use) {
         fuzz::require(fuzz::is_refusal(opened.error()), "a snapshot is refused as such");
         return false;
     }
-    storage::Store* const store = storage::Store::create(
-        allocator, {.first_block_bytes = 64 << 10, .max_block_bytes = 1 << 20, .memory_limit = 48 << 20},
-        std::make_shared<const Schema>(opened->schema()));
+    storage::Store* const store =
+        storage::Store::create(allocator, {.first_block_bytes = 64 << 10, .max_block_bytes = 1 << 20, .memory_limit = 48 << 20},
+                               std::make_shared<const Schema>(opened->schema()));
     fuzz::require(store != nullptr, "there is memory for a store");
     bool done = false;
     {

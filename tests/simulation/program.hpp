@@ -213,8 +213,8 @@ private:
     [[nodiscard]] std::uint64_t free_number(const State& state) {
         for (;;) {
             const std::uint64_t number = below(200);
-            const bool taken =
-                std::any_of(state.begin(), state.end(), [&](const auto& each) { return each.second.purse && each.second.purse->first == number; });
+            const bool taken = std::any_of(state.begin(), state.end(),
+                                           [&](const auto& each) { return each.second.purse && each.second.purse->first == number; });
             if (!taken) {
                 return number;
             }
@@ -375,7 +375,7 @@ private:
 
     std::mt19937_64 random_;
     std::map<std::uint64_t, unsigned> touched_; ///< And in which components.
-    std::set<std::uint64_t> kept_purses_; ///< Named by this transaction.
+    std::set<std::uint64_t> kept_purses_;       ///< Named by this transaction.
 };
 
 /// A function's state with a transaction's words. What fails is kept for the function to return.

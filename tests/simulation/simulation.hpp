@@ -51,34 +51,13 @@ enum class Event : std::uint8_t {
     DamageSurvived,
 };
 inline constexpr std::array<const char*, 28> event_names{
-    "lives",
-    "transactions",
-    "violations",
-    "column updates",
-    "snapshots",
-    "failed snapshots",
-    "in doubt",
-    "refused",
-    "resumed",
-    "failed resumes",
-    "failed opens",
-    "power cuts",
-    "kills",
-    "clean closes",
-    "crashed openings",
-    "adopted doubts",
-    "lost unsynced",
-    "torn tails",
-    "full disks",
-    "dropped pages",
-    "lies",
-    "lies refused",
-    "misdirected",
-    "stalls",
-    "clock jumps",
-    "damaged",
-    "damage refused",
-    "damage survived",
+    "lives",         "transactions",     "violations",       "column updates",
+    "snapshots",     "failed snapshots", "in doubt",         "refused",
+    "resumed",       "failed resumes",   "failed opens",     "power cuts",
+    "kills",         "clean closes",     "crashed openings", "adopted doubts",
+    "lost unsynced", "torn tails",       "full disks",       "dropped pages",
+    "lies",          "lies refused",     "misdirected",      "stalls",
+    "clock jumps",   "damaged",          "damage refused",   "damage survived",
 };
 
 class Met {
@@ -565,10 +544,11 @@ private:
         }
     }
     void inject_fault() {
-        constexpr std::array operations{FileOperation::Write,  FileOperation::Write,       FileOperation::Sync,          FileOperation::Sync,
-                                        FileOperation::Rename, FileOperation::Preallocate, FileOperation::SyncDirectory, FileOperation::Open,
-                                        FileOperation::Remove, FileOperation::List,        FileOperation::Read,          FileOperation::Size,
-                                        FileOperation::Exists, FileOperation::CreateDirectory};
+        constexpr std::array operations{FileOperation::Write,         FileOperation::Write,          FileOperation::Sync,
+                                        FileOperation::Sync,          FileOperation::Rename,         FileOperation::Preallocate,
+                                        FileOperation::SyncDirectory, FileOperation::Open,           FileOperation::Remove,
+                                        FileOperation::List,          FileOperation::Read,           FileOperation::Size,
+                                        FileOperation::Exists,        FileOperation::CreateDirectory};
         Fault fault;
         fault.operation = operations[below(operations.size())];
         fault.call = 1 + below(6);
@@ -781,8 +761,8 @@ private:
     bool suffers_ = true; ///< Whether there are faults at all.
     bool synced_ = true;
     bool failing_ = false;    ///< Whether the disk itself may refuse.
-    bool honest_ = true;   ///< Whether what the disk called done was done, in this life,
-    bool tainted_ = false; ///< and in the one before.
+    bool honest_ = true;      ///< Whether what the disk called done was done, in this life,
+    bool tainted_ = false;    ///< and in the one before.
     bool cache_kept_ = false; ///< Whether that ended with the process alone.
     Met met_;
     std::uint64_t trace_ = 0;

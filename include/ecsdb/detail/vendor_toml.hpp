@@ -90,7 +90,8 @@ inline void refuse_bare_non_ascii(std::string_view text, TomlDocument& document)
         } else if (rest.front() == '"' || rest.front() == '\'' || rest.front() == '#') {
             closing = rest.front() == '"' ? "\"" : rest.front() == '#' ? "\n" : "'";
         } else if (static_cast<unsigned char>(rest.front()) >= 0x80) {
-            document.refuse("a character beyond ASCII must stand in quotes or in a comment", line, static_cast<std::uint32_t>(at - line_begin + 1));
+            document.refuse("a character beyond ASCII must stand in quotes or in a comment", line,
+                            static_cast<std::uint32_t>(at - line_begin + 1));
             return;
         }
         if (rest.front() == '\n') {

@@ -51,8 +51,8 @@ struct LogScan {
     bool clean_close = false;
 
     std::uint64_t torn_tail_bytes = 0; ///< Bytes behind the end that a crash left there.
-    std::uint64_t unproven_from = 0;   ///< From here to `end` the last segment may be in the page cache alone: a sync of it may have failed.
-    LsnRange unsynced_lost;            ///< Transactions that survived behind a hole, never known to be synced, and are dropped.
+    std::uint64_t unproven_from = 0; ///< From here to `end` the last segment may be in the page cache alone: a sync of it may have failed.
+    LsnRange unsynced_lost;          ///< Transactions that survived behind a hole, never known to be synced, and are dropped.
 
     std::string damage; ///< Salvage only: what was damaged and where; empty if nothing was.
     LsnRange lost;      ///< Salvage only: transactions lost with it; `to` is the highest that anything still bears witness to.
@@ -373,7 +373,8 @@ namespace detail {
 [[nodiscard]] inline Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to) {
     std::array<std::byte, 16384> bytes; // NOLINT: read into
     while (from < to) {
-        const auto read = file.pread(std::span{bytes}.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), to - from))), from);
+        const auto read =
+            file.pread(std::span{bytes}.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), to - from))), from);
         if (!read || *read == 0) {
             return read ? Result<void>{Error{ErrorCode::Io, "the log was cut short while it was being opened"}}
                         : Result<void>{read.error().clone()};
