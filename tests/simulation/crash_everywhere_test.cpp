@@ -1,6 +1,7 @@
 // A crash after every change a database makes to its disk. A thinned number of them, or ECSDB_TEST_SCALE times as many; prints its seed,
 // ECSDB_TEST_SEED repeats one.
 #include "simulation/simulation.hpp"
+#include "support/catch.hpp"
 #include "support/environment.hpp"
 
 namespace ecsdb::test::crash_everywhere_test {

@@ -1,6 +1,7 @@
 // A whole database in one thread, under every fault there is. Runs for ECSDB_TEST_SECONDS (2 where it is not set) and prints its seed;
 // ECSDB_TEST_SEED repeats one.
 #include "simulation/simulation.hpp"
+#include "support/catch.hpp"
 #include "support/environment.hpp"
 
 namespace ecsdb::test::simulation_test {
