@@ -5,6 +5,12 @@ option(ECSDB_NO_RTTI "Build the tests and examples with -fno-rtti" OFF)
 option(ECSDB_COVERAGE "Measure which lines the tests reach" OFF)
 set(ECSDB_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined or thread")
 
+set(can_fuzz OFF)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND ECSDB_SANITIZE MATCHES "address")
+    set(can_fuzz ON)
+endif()
+option(ECSDB_BUILD_FUZZERS "Build the fuzzers (Clang; of little use without the address sanitizer)" ${can_fuzz})
+
 # A stale object costs nothing but time, so a cache is used wherever there is one; a project that embeds ecsdb decides for itself.
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     find_program(ECSDB_CCACHE ccache)

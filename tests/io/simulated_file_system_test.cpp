@@ -256,6 +256,38 @@ TEST_CASE("a sync that failed drops the pages: they can be read, sync again, and
     CHECK(text_in(*files.after_crash({}), "file") == "Nld");
 }
 
+TEST_CASE("a sync that was to fail can be let off", "[io][simulated]") {
+    ecsdb::SimulatedFileSystem files;
+    create_durably(files, "file", "old");
+    files.fail_sync_once_dropping_pages();
+    files.fail_sync_once_dropping_pages(false);
+    auto file = files.open("file", FileMode::ReadWrite);
+    REQUIRE((*file)->pwrite(bytes_of("new"), 0));
+    REQUIRE((*file)->sync());
+    CHECK(text_in(*files.after_crash({}), "file") == "new");
+}
+
+TEST_CASE("a misdirected write succeeds, and lies elsewhere", "[io][simulated]") {
+    ecsdb::SimulatedFileSystem files;
+    create_durably(files, "file", "0123456789");
+    auto file = files.open("file", FileMode::ReadWrite);
+    files.misdirect_next_write(4);
+    REQUIRE((*file)->pwrite(bytes_of("ab"), 1));
+    REQUIRE((*file)->pwrite(bytes_of("x"), 0));
+    CHECK(text_in(files, "file") == "x1234ab789");
+}
+
+TEST_CASE("damage is on the medium at once, within the file, and no change of the program's", "[io][simulated]") {
+    ecsdb::SimulatedFileSystem files;
+    create_durably(files, "file", "abc");
+    const std::size_t changes = files.changes();
+    CHECK(files.damage("file", 2, bytes_of("\x01\x01")));
+    CHECK_FALSE(files.damage("nothing", 0, bytes_of("x")));
+    CHECK(text_in(files, "file") == "abb");
+    CHECK(text_in(*files.after_crash({}), "file") == "abb");
+    CHECK(files.changes() == changes);
+}
+
 TEST_CASE("a directory is renamed with what is in it, but only to a free name beside it", "[io][simulated]") {
     ecsdb::SimulatedFileSystem files;
     REQUIRE(files.create_directory("a"));

@@ -117,6 +117,22 @@ TEST_CASE("a table header without a name is refused where it stands", "[schema][
     CHECK(ecsdb::parse_schema("[ \"database\" ]\n[['tables'.a.\"fields\"]]\nname = \"x\"\ntype = \"u8\"", "t.toml"));
 }
 
+TEST_CASE("a character beyond ASCII is refused where it stands, unless quoted or in a comment", "[schema][toml_reader]") {
+    for (const char* const text : {"\n\u00E9", "[database\u038D]", "[database]\nname\u2000= \"a\"", "# 'a\n\u00E9", "a = 'b\\'\n\u00E9",
+                                   "a = \"\"\"\n\"\"\"\u00E9", "a = \"\\\"\" \u00E9"}) {
+        CAPTURE(text);
+        const auto schema = ecsdb::parse_schema(text, "t.toml");
+        REQUIRE_FALSE(schema);
+        CHECK(schema.error().message().find("beyond ASCII") != std::string::npos);
+    }
+    for (const char* const text : {"\xEF\xBB\xBF# \u00E9\n", "a = \"\\\"\u00E9\"", "a = '\u00E9' # \u00E9 \"",
+                                   "a = \"\"\"\n\" \u00E9\n\"\"\"", "a = '''\n\\' \u00E9\n'''"}) {
+        CAPTURE(text);
+        const auto schema = ecsdb::parse_schema(text, "t.toml");
+        CHECK((schema || schema.error().message().find("beyond ASCII") == std::string::npos));
+    }
+}
+
 TEST_CASE("a schema damaged anywhere is read or refused, and never crashes", "[schema][toml_reader]") {
     const std::string text{game};
     for (std::size_t at = 0; at < text.size(); ++at) {

@@ -67,9 +67,47 @@ inline void refuse_nameless_headers(std::string_view text, TomlDocument& documen
     }
 }
 
+/// Refuses characters beyond ASCII outside of quotes and comments, where TOML has none: toml++ 3.3 asks whether they are blanks in a way
+/// that tells the compiler to rely on most of them not being there.
+inline void refuse_bare_non_ascii(std::string_view text, TomlDocument& document) {
+    std::uint32_t line = 1;
+    std::size_t line_begin = 0;
+    std::string_view closing; // of the string or comment we are in
+    for (std::size_t at = text.substr(0, 3) == "\xEF\xBB\xBF" ? 3 : 0; at < text.size();) {
+        const std::string_view rest = text.substr(at);
+        const bool one_line = closing.size() == 1;
+        std::size_t step = 1;
+        if (!closing.empty() && rest.starts_with(closing)) {
+            step = closing.size();
+            closing = {};
+        } else if (rest.front() == '\n' && one_line) {
+            closing = {};
+        } else if (!closing.empty()) {
+            step = rest.front() == '\\' && closing.front() == '"' && rest.substr(1, 1) != "\n" ? 2 : 1;
+        } else if (rest.starts_with("\"\"\"") || rest.starts_with("'''")) {
+            closing = rest.front() == '"' ? "\"\"\"" : "'''";
+            step = 3;
+        } else if (rest.front() == '"' || rest.front() == '\'' || rest.front() == '#') {
+            closing = rest.front() == '"' ? "\"" : rest.front() == '#' ? "\n" : "'";
+        } else if (static_cast<unsigned char>(rest.front()) >= 0x80) {
+            document.refuse("a character beyond ASCII must stand in quotes or in a comment", line,
+                            static_cast<std::uint32_t>(at - line_begin + 1));
+            return;
+        }
+        if (rest.front() == '\n') {
+            ++line;
+            line_begin = at + 1;
+        }
+        at += step;
+    }
+}
+
 [[nodiscard]] inline TomlDocument parse_toml(std::string_view text) {
     TomlDocument document;
     refuse_nameless_headers(text, document);
+    if (document.complaint.empty()) {
+        refuse_bare_non_ascii(text, document);
+    }
     if (!document.complaint.empty()) {
         return document;
     }

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -277,6 +278,13 @@ private:
         }
     }
 
+    /// Whether these bytes are on the disk anyway: writing them once more puts nothing at risk, as appending to a block does not either.
+    static bool holds_already(const Node& node, std::span<const std::byte> bytes, std::size_t at, std::size_t first, std::size_t last) {
+        return at + (last - first) <= node.durable_bytes.size() &&
+               std::equal(bytes.begin() + static_cast<std::ptrdiff_t>(first), bytes.begin() + static_cast<std::ptrdiff_t>(last),
+                          node.durable_bytes.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+
     void survive_in_blocks(const Pending& write, const CrashPlan& plan, std::uint64_t& random) {
         Node* const node = find(write.node);
         if (node == nullptr) {
@@ -285,7 +293,7 @@ private:
         for (std::size_t first = 0; first < write.bytes->size();) {
             const auto at = static_cast<std::size_t>(write.offset) + first;
             const std::size_t last = std::min(write.bytes->size(), first + plan.tear - at % plan.tear);
-            const std::uint64_t choice = next_random(random) % 6;
+            const std::uint64_t choice = holds_already(*node, *write.bytes, at, first, last) ? 0 : next_random(random) % 6;
             if (choice < 3) {
                 overwrite(node->durable_bytes, write.offset, *write.bytes, first, last);
             } else if (choice == 3) {

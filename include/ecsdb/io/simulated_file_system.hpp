@@ -84,10 +84,33 @@ public:
     }
 
     /// Fails the next sync of a file with `Io` and forgets its pending writes, as Linux does after a write-back error: they can still
-    /// be read, later syncs succeed, and a crash shows that they never reached the disk.
-    void fail_sync_once_dropping_pages() {
+    /// be read, later syncs succeed, and a crash shows that they never reached the disk. `false` takes back what has not happened yet.
+    void fail_sync_once_dropping_pages(bool fail = true) {
         const std::lock_guard lock{mutex_};
-        drop_next_sync_ = true;
+        drop_next_sync_ = fail;
+    }
+
+    /// Lets the next write of a file land `distance` bytes further on, as a disk with a confused controller does: its caller hears of
+    /// success, and where the bytes should be lies what lay there before.
+    void misdirect_next_write(std::uint64_t distance) {
+        const std::lock_guard lock{mutex_};
+        misdirection_ = distance;
+    }
+
+    /// Flips, on the medium itself, the bits of `mask` from `offset` of a file on: durable at once, no change that a history counts, and
+    /// nobody is told. What lies behind the file's end is left alone. False where there is no such file.
+    bool damage(const std::string& path, std::uint64_t offset, std::span<const std::byte> mask) {
+        const std::lock_guard lock{mutex_};
+        detail::SimulatedDisk::Node* const node = disk_.find(resolve(path).node);
+        if (node == nullptr || node->directory) {
+            return false;
+        }
+        for (std::vector<std::byte>* const image : {&node->bytes, &node->durable_bytes}) {
+            for (std::size_t i = 0; i < mask.size() && offset + i < image->size(); ++i) {
+                (*image)[static_cast<std::size_t>(offset) + i] ^= mask[i];
+            }
+        }
+        return true;
     }
 
     [[nodiscard]] Result<std::unique_ptr<File>> open(const std::string& path, FileMode mode) noexcept override {
@@ -256,6 +279,7 @@ private:
             if (node == nullptr || mode_ == FileMode::Read) {
                 return dead("write");
             }
+            offset += std::exchange(system_->misdirection_, 0);
             const std::uint64_t room = system_->room_in(*node);
             const std::size_t fits = offset >= room ? 0 : static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), room - offset));
             if (fits != 0) {
@@ -423,6 +447,7 @@ private:
     std::uint64_t quota_ = no_quota;
     bool ignore_sync_ = false;
     bool drop_next_sync_ = false;
+    std::uint64_t misdirection_ = 0;
 };
 
 } // namespace ecsdb

@@ -88,9 +88,6 @@ private:
             if (auto made = files_->create_directory(options_.directory); !made) {
                 return made;
             }
-            if (auto synced = files_->sync_directory(parent_directory(options_.directory)); !synced) {
-                return synced;
-            }
         }
         std::unique_ptr<FileLock> lock;
         if (writes()) {
@@ -115,6 +112,10 @@ private:
 
     /// A directory without a manifest becomes a database, unless something of one is already there.
     Result<void> create(std::unique_ptr<FileLock> lock) {
+        // Also where the directory was there: whoever made it may have come no further.
+        if (auto synced = files_->sync_directory(parent_directory(options_.directory)); !synced) {
+            return synced;
+        }
         auto names = files_->list(options_.directory);
         if (!names) {
             return std::move(names).error();
@@ -238,6 +239,10 @@ private:
         if (newest) {
             return newest;
         }
+        // A failing read says nothing about the file, and the next one may succeed.
+        if (!recovery::detail::is_unusable(newest.error())) {
+            return newest;
+        }
         if (manifest.previous_snapshot.name.empty() && manifest.first_needed_segment > 1) {
             return newest;
         }
@@ -266,6 +271,9 @@ private:
 
     Result<void> load_snapshot(const recovery::Manifest& manifest, const recovery::SnapshotFile& file) {
         auto opened = snapshot::open_snapshot(*files_, options_.directory + '/' + file.name, *engine_->allocator_);
+        if (!opened && opened.error().code() == ErrorCode::NotFound) {
+            return Error{ErrorCode::Corrupt, file.name + ": the manifest names this snapshot, but there is no such file"};
+        }
         if (!opened) {
             return std::move(opened).error();
         }

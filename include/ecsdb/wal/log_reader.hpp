@@ -12,6 +12,7 @@
 #include "ecsdb/wal/segment_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -50,7 +51,8 @@ struct LogScan {
     bool clean_close = false;
 
     std::uint64_t torn_tail_bytes = 0; ///< Bytes behind the end that a crash left there.
-    LsnRange unsynced_lost;            ///< Transactions that survived behind a hole, never known to be synced, and are dropped.
+    std::uint64_t unproven_from = 0; ///< From here to `end` the last segment may be in the page cache alone: a sync of it may have failed.
+    LsnRange unsynced_lost;          ///< Transactions that survived behind a hole, never known to be synced, and are dropped.
 
     std::string damage; ///< Salvage only: what was damaged and where; empty if nothing was.
     LsnRange lost;      ///< Salvage only: transactions lost with it; `to` is the highest that anything still bears witness to.
@@ -135,6 +137,8 @@ private:
         scan_.clean_close = false;
         running_crc_ = reader.header_crc();
         std::uint64_t offset = segment_header_size;
+        scan_.unproven_from = offset;
+        const bool cache_is_lost = header.boot != BootId{} && boot_ != BootId{} && header.boot != boot_;
         if (next_part_ == 0) {
             scan_.end = {header.number, offset, scan_.end.lsn, running_crc_, header.epoch};
         }
@@ -158,6 +162,9 @@ private:
                 break;
             }
             running_crc_ = extend_running_crc(running_crc_, (*frame)->header.stored_crc);
+            if (((*frame)->header.flags & flag_after_sync) != 0) {
+                scan_.unproven_from = offset;
+            }
             auto taken = take(**frame, visitor);
             if (!taken) {
                 return std::move(taken).error().in("offset " + std::to_string(offset)).in(reader.path());
@@ -166,6 +173,9 @@ private:
                 return damaged(place(reader, offset) + *taken);
             }
             offset += (*frame)->size;
+            if (cache_is_lost) {
+                scan_.unproven_from = offset;
+            }
             if (next_part_ == 0) {
                 scan_.end = {header.number, offset, scan_.end.lsn, running_crc_, header.epoch};
                 parts_bytes_ = 0;
@@ -357,13 +367,44 @@ private:
     bool stopped_ = false;
 };
 
+namespace detail {
+
+/// Writes a part of a file over itself.
+[[nodiscard]] inline Result<void> write_again(File& file, std::uint64_t from, std::uint64_t to) {
+    std::array<std::byte, 16384> bytes; // NOLINT: read into
+    while (from < to) {
+        const auto read =
+            file.pread(std::span{bytes}.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), to - from))), from);
+        if (!read || *read == 0) {
+            return read ? Result<void>{Error{ErrorCode::Io, "the log was cut short while it was being opened"}}
+                        : Result<void>{read.error().clone()};
+        }
+        if (auto written = file.pwrite(std::span{bytes}.first(*read), from); !written) {
+            return written;
+        }
+        from += *read;
+    }
+    return {};
+}
+
+} // namespace detail
+
 /// Makes durable what `scan` was read from: it may have come from a page cache that never reached the disk, and the next segment will
 /// state where it ends. Call before `LogWriter::open`.
+///
+/// After a failed sync the system takes pages it could not write for written: they can be read, and syncing them again succeeds and does
+/// nothing. So what nothing proves to have been synced is written once more, as it is. The file's bytes do not change.
 inline Result<void> sync_segments(FileSystem& files, const std::string& directory, const LogScan& scan) {
     for (const std::uint64_t number : scan.segments) {
-        const auto file = files.open(segment_path(directory, number), FileMode::Read);
+        const bool rewrite = number == scan.end.segment && scan.unproven_from < scan.end.offset && number == scan.segments.back();
+        const auto file = files.open(segment_path(directory, number), rewrite ? FileMode::ReadWrite : FileMode::Read);
         if (!file) {
             return file.error().clone();
+        }
+        if (rewrite) {
+            if (auto again = detail::write_again(**file, scan.unproven_from, scan.end.offset); !again) {
+                return again;
+            }
         }
         if (auto synced = (*file)->sync(); !synced) {
             return synced;

@@ -1,0 +1,110 @@
+// Writes seeds for the fuzzers into a directory: what a small world leaves behind, and schemas. `make_corpus DIRECTORY`
+#include "ecsdb/io/posix_file_system.hpp"
+#include "ecsdb/io/simulated_file_system.hpp"
+#include "ecsdb/schema/encode.hpp"
+#include "ecsdb/schema/toml_writer.hpp"
+#include "ecsdb/transaction/participant.hpp"
+#include "fuzz/fuzz.hpp"
+#include "simulation/program.hpp"
+
+#include <filesystem>
+#include <fstream>
+
+using namespace ecsdb;
+using namespace ecsdb::test::simulation;
+
+namespace {
+
+class Keeper final : public transaction::Participant {
+public:
+    [[nodiscard]] bool wants_changes() const noexcept override { return true; }
+    void accepted(const transaction::Accepted& transaction) noexcept override {
+        deltas.emplace_back(transaction.delta.begin(), transaction.delta.end());
+    }
+    std::vector<std::vector<std::byte>> deltas;
+};
+
+void write(const std::string& directory, const std::string& name, std::span<const std::byte> bytes) {
+    std::filesystem::create_directories(directory);
+    std::ofstream{directory + "/" + name, std::ios::binary}.write(reinterpret_cast<const char*>(bytes.data()),
+                                                                  static_cast<std::streamsize>(bytes.size()));
+}
+
+std::vector<std::byte> bytes_of(FileSystem& files, const std::string& path) {
+    auto bytes = read_all(files, path, 1U << 26U);
+    fuzz::require(bytes.has_value(), "the file is there");
+    return *std::move(bytes);
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+    if (count != 2) {
+        std::fprintf(stderr, "usage: make_corpus DIRECTORY\n");
+        return 2;
+    }
+    const std::string root = arguments[1];
+    // libFuzzer adds what it learns: tests are to begin with the same seeds each time.
+    for (const char* const name : {"delta", "log", "manifest", "schema", "schema_toml", "snapshot"}) {
+        std::filesystem::remove_all(root + "/" + name);
+    }
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        SimulatedFileSystem files;
+        SimulatedClock clock;
+        Options options;
+        options.directory = "world";
+        options.durability = Durability::Synced;
+        options.file_system = &files;
+        options.clock = &clock;
+        options.own_thread = false;
+        options.segment_bytes = 64 << 10;
+        Keeper keeper;
+        auto world = World::open(options);
+        fuzz::require(world.has_value(), "a world can be made");
+        world->engine().pipeline().writer().join(keeper);
+        Program program{seed};
+        State state;
+        const std::string name = std::to_string(seed);
+        for (std::uint64_t i = 0; i < 4 * seed; ++i) {
+            State after = state;
+            auto tx = world->begin();
+            static_cast<void>(program.fill(tx, after, 1 + seed));
+            if (tx.commit()) {
+                state = std::move(after);
+            }
+            if (i % 5 == 0) {
+                static_cast<void>(world->update<Spot>([](Spot& spot) { Program::turn(spot); }));
+            }
+        }
+        fuzz::require(world->snapshot().has_value(), "a world can be saved");
+        for (std::size_t i = 0; i < keeper.deltas.size(); ++i) {
+            write(root + "/delta", name + "-" + std::to_string(i), keeper.deltas[i]);
+        }
+        write(root + "/manifest", name, bytes_of(files, "world/MANIFEST"));
+        for (const auto& path : {"world/snapshot-" + std::to_string(world->version()) + ".ecsdb"}) {
+            write(root + "/snapshot", name, bytes_of(files, path));
+        }
+        auto segment = bytes_of(files, "world/log/0000000001.seg");
+        while (segment.size() > 4096 + 8 && segment.back() == std::byte{}) {
+            segment.pop_back();
+        }
+        segment.resize((segment.size() + 7) / 8 * 8);
+        std::vector<std::byte> frames(3);
+        frames[1] = static_cast<std::byte>(seed % 2 == 0 ? 0xFF : 0x01);
+        frames.insert(frames.end(), segment.begin() + 4096, segment.end());
+        write(root + "/log", name, frames);
+        SystemAllocator allocator;
+        ByteBuffer schema{allocator};
+        encode_schema(world->schema(), schema);
+        write(root + "/schema", "world", schema.view());
+        const std::string text = to_toml(world->schema());
+        write(root + "/schema_toml", "world.toml", std::as_bytes(std::span{text}));
+    }
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{std::string{ECSDB_SOURCE_DIRECTORY} + "/schemas"}) {
+        if (entry.path().extension() == ".toml") {
+            std::filesystem::copy_file(entry.path(), root + "/schema_toml/" + entry.path().filename().string(),
+                                       std::filesystem::copy_options::overwrite_existing);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,102 @@
+// Memory refused at each call for it while a database is opened or saved: an error, nothing changed, nothing leaked, and the next try
+// works.
+#include "recovery/world.hpp"
+#include "support/storage_fixture.hpp"
+
+namespace ecsdb::test::refused_memory_test {
+
+using namespace recovery_test;
+using ecsdb::SimulatedFileSystem;
+using recovery_test::World;
+
+namespace {
+
+/// A world with a snapshot and a log behind it.
+void make_world(SimulatedFileSystem& disk) {
+    World world = open_or_fail(on(disk));
+    Workload workload;
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        REQUIRE(workload.round(world, i));
+        if (i == 4) {
+            require(world.snapshot());
+        }
+    }
+}
+
+/// Calls `work` with memory refused at the first call, the second, …, until it succeeds without a refusal. How many calls there were.
+template <typename Work, typename Mend>
+std::uint64_t refuse_each(CountingAllocator& allocator, bool sticky, Work work, Mend mend) {
+    for (std::uint64_t call = 0;; ++call) {
+        CAPTURE(call, sticky);
+        allocator.calls = 0;
+        allocator.refused = 0;
+        (sticky ? allocator.refuse_from : allocator.refuse_call) = call;
+        const Result<void> done = work();
+        allocator.refuse_call = allocator.refuse_from = CountingAllocator::never;
+        if (!done) {
+            INFO(done.error().to_string());
+            CHECK(done.error().code() == ErrorCode::OutOfMemory);
+            CHECK(allocator.refused != 0);
+            mend();
+        }
+        if (allocator.refused == 0) {
+            REQUIRE(done);
+            return call;
+        }
+    }
+}
+
+} // namespace
+
+TEST_CASE("memory refused at any call while opening is an error, and the next opening finds everything", "[simulation][memory]") {
+    const bool sticky = GENERATE(false, true);
+    SimulatedFileSystem disk;
+    make_world(disk);
+    const std::uint64_t hash = open_or_fail(on(disk)).read().hash();
+    CountingAllocator allocator;
+    auto options = on(disk);
+    options.allocator = &allocator;
+    const std::uint64_t calls = refuse_each(
+        allocator, sticky,
+        [&]() -> Result<void> {
+            const auto copy = disk.after_crash({.keep = ecsdb::KeepPending::Cached}); // or else the log grew from try to try
+            options.file_system = copy.get();
+            auto world = World::open(options);
+            if (!world) {
+                CHECK(open_or_fail(on(*copy)).read().hash() == hash);
+                return std::move(world).error();
+            }
+            CHECK(world->read().hash() == hash);
+            return {};
+        },
+        [] {});
+    CHECK(calls > 10);
+    CHECK(allocator.live_bytes == 0);
+    CHECK(open_or_fail(on(disk)).read().hash() == hash);
+}
+
+TEST_CASE("memory refused at any call while saving leaves the database as it is, and the next snapshot is taken", "[simulation][memory]") {
+    const bool sticky = GENERATE(false, true);
+    SimulatedFileSystem disk;
+    make_world(disk);
+    CountingAllocator allocator;
+    auto options = on(disk);
+    options.allocator = &allocator;
+    {
+        World world = open_or_fail(options);
+        const std::uint64_t hash = world.read().hash();
+        const std::uint64_t calls = refuse_each(
+            allocator, sticky, [&] { return world.snapshot(); },
+            [&] { require(world.resume()); }); // a new segment the manifest does not name stops the log
+        CHECK(calls > 3);
+        CHECK(world.read().hash() == hash);
+        CHECK(world.log_state().writes);
+        auto tx = world.begin();
+        tx.create(Purse{1});
+        require(tx.commit());
+        require(world.snapshot());
+    }
+    CHECK(allocator.live_bytes == 0);
+}
+
+} // namespace ecsdb::test::refused_memory_test

@@ -1,0 +1,46 @@
+// A whole database in one thread, under every fault there is. Runs for ECSDB_TEST_SECONDS (2 where it is not set) and prints its seed;
+// ECSDB_TEST_SEED repeats one.
+#include "simulation/simulation.hpp"
+#include "support/catch.hpp"
+#include "support/environment.hpp"
+
+namespace ecsdb::test::simulation_test {
+
+using namespace simulation;
+
+TEST_CASE("whatever the disk does, a database is after a crash what it had been at some version it must have reached", "[simulation]") {
+    std::uint64_t seed = test_seed("simulation/simulation");
+    SystemClock clock;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(2) * 1'000'000'000;
+    Met met;
+    do {
+        CAPTURE(seed);
+        Simulation simulation{seed++};
+        for (int life = 0; life < 12; ++life) {
+            CAPTURE(life);
+            const std::string wrong = simulation.live();
+            REQUIRE(wrong == "");
+        }
+        met += simulation.met();
+    } while (clock.monotonic_ns() < end);
+    INFO(met.to_string());
+    std::printf("simulation/simulation: %s\n", met.to_string().c_str());
+    CHECK(met[Event::Transactions] > 100);
+}
+
+TEST_CASE("a seed does again what it did", "[simulation]") {
+    const std::uint64_t seed = test_seed("simulation/simulation");
+    std::uint64_t traces[2] = {};
+    for (std::uint64_t& trace : traces) {
+        Simulation simulation{seed};
+        for (int life = 0; life < 6; ++life) {
+            CAPTURE(life);
+            const std::string wrong = simulation.live();
+            REQUIRE(wrong == "");
+        }
+        trace = simulation.trace();
+    }
+    CHECK(traces[0] == traces[1]);
+}
+
+} // namespace ecsdb::test::simulation_test
