@@ -66,6 +66,21 @@ TEST_CASE("CRC32C is the same by instruction, by tables and by bits, at every le
     CHECK(ecsdb::crc32c(block) == crc32c_by_bits(block));
 }
 
+TEST_CASE("CRC-64 is the same by multiplication and by tables, at every length and alignment", "[core][checksum]") {
+    const auto bytes = noise(2000);
+    for (std::size_t start = 0; start < 17; ++start) {
+        for (std::size_t size = 0; size + start < bytes.size(); size += size < 300 ? 1 : 97) {
+            const auto part = std::span{bytes}.subspan(start, size);
+            const std::uint64_t by_tables =
+                ~ecsdb::detail::crc_by_tables(ecsdb::detail::crc64_tables, ~std::uint64_t{0}, part.data(), size);
+            if (by_tables != ecsdb::crc64_xz(part)) {
+                CAPTURE(start, size);
+                FAIL("the ways to compute it differ");
+            }
+        }
+    }
+}
+
 TEST_CASE("checksums continue where another stopped", "[core][checksum]") {
     const auto bytes = noise(7000);
     const auto all = std::span{bytes};

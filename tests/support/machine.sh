@@ -29,6 +29,7 @@ is_there() {
     libzstd-dev) has_header zstd.h ;;
     catch2) has_header catch2/catch.hpp || has_header catch2/catch_all.hpp ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;
+    nlohmann-json3-dev) has_header nlohmann/json.hpp ;;
     *) has_package "$1" ;;
     esac >/dev/null 2>&1
 }
@@ -92,7 +93,7 @@ need_packages_for_preset() {
     asan | ubsan | tsan | clang) compilers+=(clang libclang-rt-dev) ;;
     esac
     need_packages "${compilers[@]}" cmake ninja-build libtomlplusplus-dev libconcurrentqueue-dev libzstd-dev catch2 libbenchmark-dev \
-        --optional ccache "$@"
+        --optional ccache nlohmann-json3-dev "$@"
 }
 
 # build_preset ROOT PRESET [cmake --build arguments]: configures and builds. CMake's default generator is used where ninja is not.
