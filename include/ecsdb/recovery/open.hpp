@@ -300,13 +300,18 @@ private:
             return std::move(loaded).error();
         }
         report().snapshot_version = file.lsn;
+        later_counts_ = std::move(loaded->later);
         return {};
     }
 
     class Replay final : public wal::LogVisitor {
     public:
-        Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : state_{&state}, applier_{state}, report_{&report} {}
+        Replay(storage::WriteBuffer& state, RecoveryReport& report, snapshot::LaterCounts& counts) noexcept
+            : state_{&state}, applier_{state}, report_{&report}, counts_{&counts} {}
         Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
+            if (lsn > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn - 1)) {
+                return no_memory();
+            }
             // All of the log is one batch, begun by its first transaction: nobody reads in between.
             if (!begun_ && !state_->begin_batch()) {
                 return no_memory();
@@ -319,17 +324,19 @@ private:
             report_->replayed += *applied ? 1U : 0U;
             return {};
         }
-        void finish() noexcept {
+        [[nodiscard]] bool finish() noexcept {
             if (begun_) {
                 state_->finish_batch();
                 state_->forget_destroyed();
             }
+            return counts_->impose_all(state_->store().entity_versions());
         }
 
     private:
         storage::WriteBuffer* state_;
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
+        snapshot::LaterCounts* counts_;
         bool begun_ = false;
     };
 
@@ -353,9 +360,11 @@ private:
             }
         }
         wal::LogReader reader{*files_, log, options, *engine_->allocator_};
-        Replay visitor{state(), report()};
+        Replay visitor{state(), report(), later_counts_};
         auto scan = reader.read(visitor);
-        visitor.finish();
+        if (!visitor.finish()) {
+            return no_memory();
+        }
         if (scan) {
             engine_->pipeline_->writer().set_time(std::max(state().root().time_ns, scan->last_time * 1000));
         }
@@ -445,6 +454,7 @@ private:
     StoredSchema stored_;
     std::unique_ptr<Engine> engine_;
     FileSystem* files_;
+    snapshot::LaterCounts later_counts_; ///< Of the snapshot that was loaded.
 };
 
 /// Opens or creates the database `options` describe. `schema` is what a new database gets; nothing means that only a stored one will do.
