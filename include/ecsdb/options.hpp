@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/file_system.hpp"
 
 #include <cstddef>
@@ -55,6 +56,8 @@ struct Options {
     bool own_thread = true; ///< False: no thread is started; whoever waits runs the writer's work (tests, tools).
 
     std::size_t segment_bytes = std::size_t{64} << 20U; ///< The log goes on in a new file beyond this.
+
+    Progress progress{}; ///< Told, while opening, how many of the bytes to read have been read.
 
     // The outside world; null means the system's own. What is given must outlive the database and every view of it.
     Allocator* allocator = nullptr;

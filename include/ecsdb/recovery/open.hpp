@@ -4,11 +4,13 @@
 
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
+#include "ecsdb/io/reading_progress.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/reader.hpp"
 #include "ecsdb/transaction/apply_delta.hpp"
 #include "ecsdb/wal/log_reader.hpp"
+#include "ecsdb/wal/needed_segments.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -31,10 +33,8 @@ enum class StoredSchema : std::uint8_t {
 class EngineOpener {
 public:
     EngineOpener(const Options& options, std::optional<Schema> schema, StoredSchema stored)
-        : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}}, files_{options.file_system !=
-                                                                                                                       nullptr
-                                                                                                                   ? options.file_system
-                                                                                                                   : &posix_files()} {}
+        : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}},
+          files_{options.file_system != nullptr ? options.file_system : &posix_files()}, reading_{*files_, options.progress} {}
 
     [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
         if (auto sane = check_options(); !sane) {
@@ -194,6 +194,7 @@ private:
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
+        expect_to_read(manifest);
         if (auto loaded = load_newest_snapshot(manifest, schema); !loaded) {
             return loaded;
         }
@@ -201,11 +202,10 @@ private:
         if (!scan) {
             return std::move(scan).error().in("log");
         }
+        reading_.finish();
         report().clean = manifest.clean && scan->clean_close;
-        report().torn_tail_bytes = scan->torn_tail_bytes;
-        report().unsynced_lost_from = scan->unsynced_lost.from;
-        report().unsynced_lost_to = scan->unsynced_lost.to;
         report().epoch = manifest.epoch;
+        tell_of(*scan);
         if (!writes()) {
             return {};
         }
@@ -223,8 +223,57 @@ private:
         if (auto prepared = prepare_ids(mark, manifest.epoch); !prepared) {
             return prepared;
         }
-        return start_log(std::move(lock), std::move(manifest), scan->start());
+        wal::LogStart start = scan->start();
+        // Segments before the first needed one were not looked at, and may still be there.
+        start.next_segment = std::max(start.next_segment, manifest.first_needed_segment);
+        return start_log(std::move(lock), std::move(manifest), start);
     }
+
+    /// What progress is measured against: the newest snapshot and the log from the first segment needed.
+    void expect_to_read(const recovery::Manifest& manifest) {
+        if (!options_.progress) {
+            return;
+        }
+        reading_.expect(manifest.snapshot.size);
+        const std::string log = log_directory();
+        const auto names = files_->list(log);
+        for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+            const auto number = wal::parse_segment_file_name(name);
+            const auto size = number && *number >= manifest.first_needed_segment ? files_->file_size(log + '/' + name) : std::uint64_t{0};
+            reading_.expect(size ? *size : 0);
+        }
+    }
+
+    void tell_of(const wal::LogScan& scan) {
+        RecoveryReport& told = report();
+        told.torn_tail_bytes = scan.torn_tail_bytes;
+        told.unsynced_lost_from = scan.unsynced_lost.from;
+        told.unsynced_lost_to = scan.unsynced_lost.to;
+        told.segments = scan.segments.size();
+        if (scan.segments.empty()) {
+            return;
+        }
+        told.first_segment = scan.segments.front();
+        told.last_segment = scan.segments.back();
+        for (const std::uint64_t number : scan.segments) {
+            const auto size = files_->file_size(wal::segment_path(log_directory(), number));
+            told.log_bytes += size ? *size : 0;
+        }
+        told.end_segment = scan.end.segment;
+        told.end_offset = scan.end.offset;
+        if (scan.torn_tail_bytes != 0 || scan.unsynced_lost) {
+            told.cut = wal::segment_path(log_directory(), scan.end.segment) + ": offset " + std::to_string(scan.end.offset) +
+                       ": the log ends here, after transaction " + std::to_string(scan.end.lsn) + "; " +
+                       std::to_string(scan.torn_tail_bytes) +
+                       " bytes of writes behind it were not finished when the machine or the process stopped";
+            if (scan.unsynced_lost) {
+                told.cut += ", and transactions " + std::to_string(scan.unsynced_lost.from) + " to " +
+                            std::to_string(scan.unsynced_lost.to) + ", never synced, are lost with them";
+            }
+        }
+    }
+
+    [[nodiscard]] std::string log_directory() const { return options_.directory + '/' + detail::log_directory_name; }
 
     Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard, const wal::DatabaseId& database) {
         const Result<TableId> imported_ids = find_imported_ids(*schema);
@@ -260,7 +309,8 @@ private:
         if (newest) {
             return newest;
         }
-        if (manifest.previous_snapshot.name.empty() && manifest.first_needed_segment > 1) {
+        // A failing read says nothing about the file, and the next one may succeed.
+        if (!recovery::detail::is_unusable(newest.error())) {
             return newest;
         }
         report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
@@ -271,23 +321,25 @@ private:
             return made;
         }
         manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
-        // What the older snapshot needs has been kept: it is all that lies before, without a gap.
-        while (manifest.first_needed_segment > 1) {
-            auto kept = files_->exists(options_.directory + '/' + detail::log_directory_name + '/' +
-                                       wal::segment_file_name(manifest.first_needed_segment - 1));
-            if (!kept) {
-                return std::move(kept).error();
+        // What the older snapshot needs has been kept, or else the log's beginning; reading the log tells whether it is there.
+        auto first =
+            wal::first_needed_segment(*files_, log_directory(), manifest.first_needed_segment, manifest.snapshot.lsn, *engine_->allocator_);
+        if (!first) {
+            return std::move(first).error();
+        }
+        manifest.first_needed_segment = *first;
+        // Without any snapshot the log must begin with this schema: after a migration what lies before is of another one.
+        if (manifest.snapshot.name.empty() && *first != 0) {
+            auto segment = wal::SegmentReader::open(*files_, wal::segment_path(log_directory(), *first), *engine_->allocator_);
+            if (!segment || segment->header().schema_hash != manifest.schema_hash) {
+                return newest;
             }
-            if (!*kept) {
-                break;
-            }
-            --manifest.first_needed_segment;
         }
         return manifest.snapshot.name.empty() ? Result<void>{} : load_snapshot(manifest, manifest.snapshot);
     }
 
     Result<void> load_snapshot(const recovery::Manifest& manifest, const recovery::SnapshotFile& file) {
-        auto opened = snapshot::open_snapshot(*files_, options_.directory + '/' + file.name, *engine_->allocator_);
+        auto opened = snapshot::open_snapshot(reading_, options_.directory + '/' + file.name, *engine_->allocator_);
         if (!opened) {
             return std::move(opened).error();
         }
@@ -299,7 +351,11 @@ private:
         if (!loaded) {
             return std::move(loaded).error();
         }
+        if (loaded->info.crc != file.crc) {
+            return Error{ErrorCode::Corrupt, file.name + ": is not the snapshot that the manifest names (its checksum differs)"};
+        }
         report().snapshot_version = file.lsn;
+        report().snapshot_bytes = file.size;
         later_counts_ = std::move(loaded->later);
         return {};
     }
@@ -348,18 +404,20 @@ private:
         options.durable_lsn = manifest.durable_lsn;
         options.newest_segment = manifest.newest_segment;
         options.newest_epoch = manifest.epoch;
-        const std::string log = options_.directory + '/' + detail::log_directory_name;
+        const std::string log = log_directory();
         if (manifest.newest_segment == 0) {
-            // A crash while the database was being created: its manifest was there before its log.
+            // A database being created, when it crashed, or one that was restored or copied: its manifest was there before its log.
             auto exists = files_->exists(log);
             if (!exists) {
                 return std::move(exists).error();
             }
             if (!*exists) {
-                return wal::LogScan{};
+                wal::LogScan none;
+                none.end.lsn = options.after_lsn;
+                return none;
             }
         }
-        wal::LogReader reader{*files_, log, options, *engine_->allocator_};
+        wal::LogReader reader{reading_, log, options, *engine_->allocator_};
         Replay visitor{state(), report(), later_counts_};
         auto scan = reader.read(visitor);
         if (!visitor.finish()) {
@@ -454,6 +512,7 @@ private:
     StoredSchema stored_;
     std::unique_ptr<Engine> engine_;
     FileSystem* files_;
+    ReadingProgress reading_;            ///< The same, for what is read at length.
     snapshot::LaterCounts later_counts_; ///< Of the snapshot that was loaded.
 };
 
