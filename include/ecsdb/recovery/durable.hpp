@@ -5,6 +5,7 @@
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
+#include "ecsdb/recovery/archiver.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
 #include "ecsdb/recovery/snapshots.hpp"
@@ -54,6 +55,15 @@ public:
         log.schema_hash = manifest.schema_hash;
         log.salt_seed = mix64(clock_->wall_ns() ^ mix64(clock_->monotonic_ns()));
         log.segment.bytes = options.segment_bytes;
+        if (!options.archive_directory.empty()) {
+            archiver_ =
+                std::make_unique<recovery::Archiver>(*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
+                                                     recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds});
+            if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
+                return std::move(begun).error().in("archive");
+            }
+            snapshots_.set_archiver(archiver_.get());
+        }
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
         if (!writer) {
             return std::move(writer).error().in("log");
@@ -64,11 +74,21 @@ public:
         }
         participant_ = std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
                                                              options.durability == Durability::Synced, options.own_thread, *this);
+        if (archiver_ != nullptr) {
+            if (options.own_thread) {
+                archiver_->start();
+            }
+            archiver_->wake();
+        }
         return {};
     }
 
     [[nodiscard]] wal::LogParticipant& participant() noexcept { return *participant_; }
     [[nodiscard]] std::string log_directory() const { return manifest_.directory() + '/' + detail::log_directory_name; }
+
+    /// What the manifest says now. Any thread.
+    [[nodiscard]] recovery::Manifest manifest() const { return manifest_.manifest(); }
+    [[nodiscard]] FileSystem& files() const noexcept { return *files_; }
 
     /// Waits until versions up to `version` are written (`Logged`) or on disk (`Synced`). Any thread.
     [[nodiscard]] Result<void> flush(std::uint64_t version, Durability level) noexcept {
@@ -77,6 +97,19 @@ public:
 
     /// See `Snapshots::take`.
     [[nodiscard]] Result<void> snapshot(transaction::Pipeline& pipeline) noexcept { return snapshots_.take(pipeline, *participant_); }
+
+    /// Ends the segment being written and archives everything up to now. `InvalidArgument` where there is no archive. Any thread.
+    [[nodiscard]] Result<void> archive() noexcept {
+        if (archiver_ == nullptr) {
+            return Error{ErrorCode::InvalidArgument, "archive: the database was opened without `archive_directory`"};
+        }
+        if (auto rotated = participant_->rotate(); !rotated) {
+            return std::move(rotated).error().in("archive: log switch");
+        }
+        return archiver_->step();
+    }
+    /// Null where there is no archive.
+    [[nodiscard]] recovery::Archiver* archiver() const noexcept { return archiver_.get(); }
 
     /// Ends a failure of the log: see `AnyDatabase::resume`. Any thread but the writer's.
     [[nodiscard]] Result<void> resume(transaction::Pipeline& pipeline) noexcept {
@@ -100,6 +133,9 @@ public:
     /// Ends the log in good order and says so in the manifest. The pipeline must have stopped.
     [[nodiscard]] Result<void> close(std::uint64_t next_fresh) noexcept {
         participant_->stop();
+        if (archiver_ != nullptr) {
+            archiver_->stop();
+        }
         if (participant_->failed()) {
             return Error{ErrorCode::ReadOnly, "close: the log had failed; on disk for certain is what was visible up to version " +
                                                   std::to_string(participant_->durable_version()) +
@@ -120,21 +156,29 @@ public:
     /// The handle is a forked child's: leave the parent's thread and lock alone.
     void abandon() noexcept {
         participant_->abandon();
+        if (archiver_ != nullptr) {
+            archiver_->abandon();
+        }
         static_cast<void>(lock_.release()); // NOLINT: the lock belongs to the parent
     }
 
     Result<void> segment_begun(const wal::LogWriter& log) override {
         ECSDB_KILL_POINT("log: segment begun, manifest not yet stored");
-        return manifest_.change([&](recovery::Manifest& next) {
+        Result<void> stored = manifest_.change([&](recovery::Manifest& next) {
             note_position(next, log);
             next.reserved_index_mark = std::max(next.reserved_index_mark, participant_ == nullptr ? 0 : participant_->reserve_mark());
         });
+        if (stored && archiver_ != nullptr) {
+            archiver_->wake();
+        }
+        return stored;
     }
 
 private:
-    static void note_position(recovery::Manifest& manifest, const wal::LogWriter& log) noexcept {
+    void note_position(recovery::Manifest& manifest, const wal::LogWriter& log) const noexcept {
         manifest.newest_segment = log.segment_number();
         manifest.durable_lsn = log.durable_lsn();
+        manifest.archive_lsn = archiver_ == nullptr ? manifest.archive_lsn : archiver_->archived_lsn();
     }
 
     FileSystem* files_;
@@ -143,6 +187,7 @@ private:
     std::unique_ptr<FileLock> lock_;
     recovery::ManifestKeeper manifest_;
     Snapshots snapshots_;
+    std::unique_ptr<recovery::Archiver> archiver_; ///< Null without an archive.
     std::unique_ptr<wal::LogParticipant> participant_;
 };
 

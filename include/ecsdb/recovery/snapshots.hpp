@@ -2,6 +2,7 @@
 /// The snapshots of a database that is open for writing: takes them, makes them the ones to recover from, removes what nobody needs.
 #pragma once
 
+#include "ecsdb/recovery/archiver.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
 #include "ecsdb/snapshot/writer.hpp"
@@ -32,6 +33,9 @@ class Snapshots {
 public:
     Snapshots(FileSystem& files, Allocator& allocator, recovery::ManifestKeeper& manifest) noexcept
         : files_{&files}, allocator_{&allocator}, manifest_{&manifest}, older_needed_segment_{manifest.manifest().first_needed_segment} {}
+
+    /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
+    void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
 
     /// Saves the newest version and lets go of what only older snapshots need. Any thread but the writer's.
     [[nodiscard]] Result<void> take(transaction::Pipeline& pipeline, wal::LogParticipant& log) noexcept {
@@ -95,7 +99,13 @@ private:
             return adopted.error().clone();
         }
         ECSDB_KILL_POINT("snapshot: manifest stored, old files not yet removed");
-        remove_unneeded(std::exchange(older_needed_segment_, needed_before));
+        std::uint64_t removable_below = std::exchange(older_needed_segment_, needed_before);
+        if (archiver_ != nullptr) {
+            archiver_->wake();
+            // What is not in the archive yet stays until it is.
+            removable_below = std::min(removable_below, archiver_->first_unarchived());
+        }
+        remove_unneeded(removable_below);
         return {};
     }
 
@@ -125,6 +135,7 @@ private:
     FileSystem* files_;
     Allocator* allocator_;
     recovery::ManifestKeeper* manifest_;
+    recovery::Archiver* archiver_ = nullptr;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
 };
