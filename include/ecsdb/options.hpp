@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/file_system.hpp"
 
 #include <cstddef>
@@ -55,6 +56,14 @@ struct Options {
     bool own_thread = true; ///< False: no thread is started; whoever waits runs the writer's work (tests, tools).
 
     std::size_t segment_bytes = std::size_t{64} << 20U; ///< The log goes on in a new file beyond this.
+
+    /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:
+    /// nowhere. Needs a directory of its own for each database.
+    std::string archive_directory;
+    std::uint64_t archive_keep_bytes = 0;   ///< What is older goes from the archive when it has more bytes; 0: nothing does.
+    std::uint64_t archive_keep_seconds = 0; ///< Versions older than this need not be restorable; 0: all are kept.
+
+    Progress progress{}; ///< Told, while opening, how many of the bytes to read have been read.
 
     // The outside world; null means the system's own. What is given must outlive the database and every view of it.
     Allocator* allocator = nullptr;

@@ -237,7 +237,7 @@ TEST_CASE("a snapshot holds the pinned version while the next ones are written b
     // Counts are of the version saved, because the writer itself was asked for them.
     struct FrozenCounts final : CountSource {
         FrozenCounts(const Model& counted, std::uint64_t at) : model{&counted}, version{at} {}
-        std::uint64_t read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept override {
+        Result<std::uint64_t> read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept override {
             for (std::uint32_t i = 0; i < counts.size(); ++i) {
                 const auto found = model->counts.find(first + i);
                 counts[i] = found == model->counts.end() ? 0 : found->second;

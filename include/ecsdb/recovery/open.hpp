@@ -4,12 +4,14 @@
 
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
+#include "ecsdb/io/reading_progress.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/recovery/option_table.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/reader.hpp"
 #include "ecsdb/transaction/apply_delta.hpp"
 #include "ecsdb/wal/log_reader.hpp"
+#include "ecsdb/wal/needed_segments.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -32,10 +34,8 @@ enum class StoredSchema : std::uint8_t {
 class EngineOpener {
 public:
     EngineOpener(const Options& options, std::optional<Schema> schema, StoredSchema stored)
-        : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}}, files_{options.file_system !=
-                                                                                                                       nullptr
-                                                                                                                   ? options.file_system
-                                                                                                                   : &posix_files()} {}
+        : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}},
+          files_{options.file_system != nullptr ? options.file_system : &posix_files()}, reading_{*files_, options.progress} {}
 
     [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
         if (auto sane = check_options(options_); !sane) {
@@ -173,6 +173,7 @@ private:
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
+        expect_to_read(manifest);
         if (auto loaded = load_newest_snapshot(manifest, schema); !loaded) {
             return loaded;
         }
@@ -180,11 +181,10 @@ private:
         if (!scan) {
             return std::move(scan).error().in("log");
         }
+        reading_.finish();
         report().clean = manifest.clean && scan->clean_close;
-        report().torn_tail_bytes = scan->torn_tail_bytes;
-        report().unsynced_lost_from = scan->unsynced_lost.from;
-        report().unsynced_lost_to = scan->unsynced_lost.to;
         report().epoch = manifest.epoch;
+        tell_of(*scan);
         if (!writes()) {
             return {};
         }
@@ -202,8 +202,57 @@ private:
         if (auto prepared = prepare_ids(mark, manifest.epoch); !prepared) {
             return prepared;
         }
-        return start_log(std::move(lock), std::move(manifest), scan->start());
+        wal::LogStart start = scan->start();
+        // Segments before the first needed one were not looked at, and may still be there.
+        start.next_segment = std::max(start.next_segment, manifest.first_needed_segment);
+        return start_log(std::move(lock), std::move(manifest), start);
     }
+
+    /// What progress is measured against: the newest snapshot and the log from the first segment needed.
+    void expect_to_read(const recovery::Manifest& manifest) {
+        if (!options_.progress) {
+            return;
+        }
+        reading_.expect(manifest.snapshot.size);
+        const std::string log = log_directory();
+        const auto names = files_->list(log);
+        for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+            const auto number = wal::parse_segment_file_name(name);
+            const auto size = number && *number >= manifest.first_needed_segment ? files_->file_size(log + '/' + name) : std::uint64_t{0};
+            reading_.expect(size ? *size : 0);
+        }
+    }
+
+    void tell_of(const wal::LogScan& scan) {
+        RecoveryReport& told = report();
+        told.torn_tail_bytes = scan.torn_tail_bytes;
+        told.unsynced_lost_from = scan.unsynced_lost.from;
+        told.unsynced_lost_to = scan.unsynced_lost.to;
+        told.segments = scan.segments.size();
+        if (scan.segments.empty()) {
+            return;
+        }
+        told.first_segment = scan.segments.front();
+        told.last_segment = scan.segments.back();
+        for (const std::uint64_t number : scan.segments) {
+            const auto size = files_->file_size(wal::segment_path(log_directory(), number));
+            told.log_bytes += size ? *size : 0;
+        }
+        told.end_segment = scan.end.segment;
+        told.end_offset = scan.end.offset;
+        if (scan.torn_tail_bytes != 0 || scan.unsynced_lost) {
+            told.cut = wal::segment_path(log_directory(), scan.end.segment) + ": offset " + std::to_string(scan.end.offset) +
+                       ": the log ends here, after transaction " + std::to_string(scan.end.lsn) + "; " +
+                       std::to_string(scan.torn_tail_bytes) +
+                       " bytes of writes behind it were not finished when the machine or the process stopped";
+            if (scan.unsynced_lost) {
+                told.cut += ", and transactions " + std::to_string(scan.unsynced_lost.from) + " to " +
+                            std::to_string(scan.unsynced_lost.to) + ", never synced, are lost with them";
+            }
+        }
+    }
+
+    [[nodiscard]] std::string log_directory() const { return options_.directory + '/' + detail::log_directory_name; }
 
     Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard, const wal::DatabaseId& database) {
         const Result<TableId> imported_ids = find_imported_ids(*schema);
@@ -243,9 +292,6 @@ private:
         if (!recovery::detail::is_unusable(newest.error())) {
             return newest;
         }
-        if (manifest.previous_snapshot.name.empty() && manifest.first_needed_segment > 1) {
-            return newest;
-        }
         report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
         // What was loaded half-way is thrown away with its store.
         engine_->pipeline_.reset();
@@ -254,23 +300,25 @@ private:
             return made;
         }
         manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
-        // What the older snapshot needs has been kept: it is all that lies before, without a gap.
-        while (manifest.first_needed_segment > 1) {
-            auto kept = files_->exists(options_.directory + '/' + detail::log_directory_name + '/' +
-                                       wal::segment_file_name(manifest.first_needed_segment - 1));
-            if (!kept) {
-                return std::move(kept).error();
+        // What the older snapshot needs has been kept, or else the log's beginning; reading the log tells whether it is there.
+        auto first =
+            wal::first_needed_segment(*files_, log_directory(), manifest.first_needed_segment, manifest.snapshot.lsn, *engine_->allocator_);
+        if (!first) {
+            return std::move(first).error();
+        }
+        manifest.first_needed_segment = *first;
+        // Without any snapshot the log must begin with this schema: after a migration what lies before is of another one.
+        if (manifest.snapshot.name.empty() && *first != 0) {
+            auto segment = wal::SegmentReader::open(*files_, wal::segment_path(log_directory(), *first), *engine_->allocator_);
+            if (!segment || segment->header().schema_hash != manifest.schema_hash) {
+                return newest;
             }
-            if (!*kept) {
-                break;
-            }
-            --manifest.first_needed_segment;
         }
         return manifest.snapshot.name.empty() ? Result<void>{} : load_snapshot(manifest, manifest.snapshot);
     }
 
     Result<void> load_snapshot(const recovery::Manifest& manifest, const recovery::SnapshotFile& file) {
-        auto opened = snapshot::open_snapshot(*files_, options_.directory + '/' + file.name, *engine_->allocator_);
+        auto opened = snapshot::open_snapshot(reading_, options_.directory + '/' + file.name, *engine_->allocator_);
         if (!opened && opened.error().code() == ErrorCode::NotFound) {
             return Error{ErrorCode::Corrupt, file.name + ": the manifest names this snapshot, but there is no such file"};
         }
@@ -285,14 +333,23 @@ private:
         if (!loaded) {
             return std::move(loaded).error();
         }
+        if (loaded->info.crc != file.crc) {
+            return Error{ErrorCode::Corrupt, file.name + ": is not the snapshot that the manifest names (its checksum differs)"};
+        }
         report().snapshot_version = file.lsn;
+        report().snapshot_bytes = file.size;
+        later_counts_ = std::move(loaded->later);
         return {};
     }
 
     class Replay final : public wal::LogVisitor {
     public:
-        Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : state_{&state}, applier_{state}, report_{&report} {}
+        Replay(storage::WriteBuffer& state, RecoveryReport& report, snapshot::LaterCounts& counts) noexcept
+            : state_{&state}, applier_{state}, report_{&report}, counts_{&counts} {}
         Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
+            if (lsn > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn - 1)) {
+                return no_memory();
+            }
             // All of the log is one batch, begun by its first transaction: nobody reads in between.
             if (!begun_ && !state_->begin_batch()) {
                 return no_memory();
@@ -305,17 +362,19 @@ private:
             report_->replayed += *applied ? 1U : 0U;
             return {};
         }
-        void finish() noexcept {
+        [[nodiscard]] bool finish() noexcept {
             if (begun_) {
                 state_->finish_batch();
                 state_->forget_destroyed();
             }
+            return counts_->impose_all(state_->store().entity_versions());
         }
 
     private:
         storage::WriteBuffer* state_;
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
+        snapshot::LaterCounts* counts_;
         bool begun_ = false;
     };
 
@@ -327,21 +386,25 @@ private:
         options.durable_lsn = manifest.durable_lsn;
         options.newest_segment = manifest.newest_segment;
         options.newest_epoch = manifest.epoch;
-        const std::string log = options_.directory + '/' + detail::log_directory_name;
+        const std::string log = log_directory();
         if (manifest.newest_segment == 0) {
-            // A crash while the database was being created: its manifest was there before its log.
+            // A database being created, when it crashed, or one that was restored or copied: its manifest was there before its log.
             auto exists = files_->exists(log);
             if (!exists) {
                 return std::move(exists).error();
             }
             if (!*exists) {
-                return wal::LogScan{};
+                wal::LogScan none;
+                none.end.lsn = options.after_lsn;
+                return none;
             }
         }
-        wal::LogReader reader{*files_, log, options, *engine_->allocator_};
-        Replay visitor{state(), report()};
+        wal::LogReader reader{reading_, log, options, *engine_->allocator_};
+        Replay visitor{state(), report(), later_counts_};
         auto scan = reader.read(visitor);
-        visitor.finish();
+        if (!visitor.finish()) {
+            return no_memory();
+        }
         if (scan) {
             engine_->pipeline_->writer().set_time(std::max(state().root().time_ns, scan->last_time * 1000));
         }
@@ -431,6 +494,8 @@ private:
     StoredSchema stored_;
     std::unique_ptr<Engine> engine_;
     FileSystem* files_;
+    ReadingProgress reading_;            ///< The same, for what is read at length.
+    snapshot::LaterCounts later_counts_; ///< Of the snapshot that was loaded.
 };
 
 /// Opens or creates the database `options` describe. `schema` is what a new database gets; nothing means that only a stored one will do.

@@ -53,6 +53,12 @@ public:
     bool close() { return close(level_); }
 
     [[nodiscard]] bool failed() const noexcept { return !status_; }
+    /// What is to be written could not be had: `finish` says so, if nothing else went wrong before.
+    void fail(Error error) {
+        if (status_) {
+            status_ = std::move(error);
+        }
+    }
 
     /// Writes index and footer. The footer's number of blocks and offset of the index are filled in here.
     Result<void> finish(Footer footer) {
@@ -84,11 +90,6 @@ private:
     };
 
     static Error no_memory() { return Error{ErrorCode::OutOfMemory, "no memory for a snapshot's buffers"}; }
-    void fail(Error error) {
-        if (status_) {
-            status_ = std::move(error);
-        }
-    }
 
     bool close(int level) {
         if (failed() || out_.failed()) {

@@ -5,6 +5,7 @@
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/block_reader.hpp"
+#include "ecsdb/snapshot/later_counts.hpp"
 #include "ecsdb/snapshot/numbers.hpp"
 #include "ecsdb/storage/bulk_load.hpp"
 
@@ -32,6 +33,7 @@ struct LoadedSnapshot {
     std::uint64_t freed = 0;
     std::uint64_t rows = 0;
     std::vector<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
+    LaterCounts later;              ///< Those of them that are of a later version, and not set yet: for whoever replays a log.
 };
 
 namespace detail {
@@ -295,6 +297,10 @@ private:
             return corrupt(block, "is no list of counts");
         }
         loaded_.counts.push_back({block.header.first, block.header.rows, version});
+        if (version > header_->lsn) {
+            loaded_.later.add(version, block.header.first, numbers_.view());
+            return {};
+        }
         return loader_.set_counts(block.header.first, numbers_.view()) ? Result<void>{} : no_memory();
     }
 

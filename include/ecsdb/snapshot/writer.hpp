@@ -29,7 +29,7 @@ public:
     virtual ~CountSource() = default;
 
     /// Fills `counts` with those of the indices from `first` on, all as of one version, and returns that version; 0 where it is not known.
-    [[nodiscard]] virtual std::uint64_t read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept = 0;
+    [[nodiscard]] virtual Result<std::uint64_t> read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept = 0;
 };
 
 /// Reads the current counts from any thread. Exact where nobody writes; otherwise each may be that of a later version, or count a
@@ -38,11 +38,9 @@ class CurrentCounts final : public CountSource {
 public:
     explicit CurrentCounts(const storage::EntityVersions& versions) noexcept : versions_{&versions} {}
 
-    [[nodiscard]] std::uint64_t read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept override {
-        for (std::size_t i = 0; i < counts.size(); ++i) {
-            counts[i] = versions_->count(first + static_cast<std::uint32_t>(i));
-        }
-        return 0;
+    [[nodiscard]] Result<std::uint64_t> read(std::uint32_t first, std::span<std::uint32_t> counts) noexcept override {
+        versions_->copy_to(first, counts);
+        return std::uint64_t{0};
     }
 
 private:
@@ -306,10 +304,12 @@ private:
         const auto write = [&] {
             const std::span<std::uint32_t> counts = numbers_.view().first(collected);
             if (collected != 0 && !blocks_->failed()) {
-                const std::uint64_t version = counts_->read(first, counts);
-                if (std::any_of(counts.begin(), counts.end(), [](std::uint32_t count) { return count != 0; })) {
+                const Result<std::uint64_t> version = counts_->read(first, counts);
+                if (!version) {
+                    blocks_->fail(version.error().clone());
+                } else if (std::any_of(counts.begin(), counts.end(), [](std::uint32_t count) { return count != 0; })) {
                     ByteBuffer& out = blocks_->open({BlockKind::Counts, Codec::Raw, 0, 0, first, collected});
-                    out.append_le<std::uint64_t>(version);
+                    out.append_le<std::uint64_t>(*version);
                     append_numbers(out, counts);
                     blocks_->close();
                 }

@@ -1,0 +1,79 @@
+#include "snapshot/saved_world.hpp"
+
+#include <benchmark/benchmark.h>
+#include <cstring>
+#include <filesystem>
+
+#include <fcntl.h>
+
+namespace {
+
+using namespace bench;
+
+/// How large the newest snapshot in a directory is.
+std::uintmax_t snapshot_bytes(const std::filesystem::path& directory) {
+    std::uintmax_t bytes = 0;
+    for (const auto& entry : std::filesystem::directory_iterator{directory}) {
+        bytes = entry.path().filename().string().starts_with("snapshot-") ? std::max(bytes, entry.file_size()) : bytes;
+    }
+    return bytes;
+}
+
+/// `db.snapshot()`: file, log switch and manifest, all on the disk when it returns. An item is an entity.
+void snapshot_ecsdb(benchmark::State& state) {
+    const TemporaryDirectory directory{"snapshot"};
+    SavedGame database = must(SavedGame::open(saved_options(directory)));
+    const ecsdb::Entity first = fill(database, million);
+    std::uint32_t number = 0;
+    for (auto _ : state) {
+        must(database.update(first, Position{1, 2, static_cast<float>(++number)}).wait()); // each snapshot is of another version
+        const Stopwatch watch;
+        must(database.snapshot());
+        state.SetIterationTime(watch.seconds());
+    }
+    state.SetItemsProcessed(state.iterations() * million);
+    state.counters["bytes"] = static_cast<double>(snapshot_bytes(directory.path()));
+}
+BENCHMARK(snapshot_ecsdb)->Name("snapshot/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(10);
+
+/// Writing and syncing as many bytes to a new file, 1 MiB at a time, with or without the page cache.
+void snapshot_floor(benchmark::State& state) {
+    constexpr std::size_t piece = std::size_t{1} << 20U;
+    constexpr std::size_t bytes = 36'700'160; // as large as the snapshot of this world, in whole MiB
+    const TemporaryDirectory directory{"snapshot_floor"};
+    std::filesystem::create_directory(directory.path());
+    const std::string path = directory.path() + "/floor";
+    PlainArray<std::uint64_t> words{bytes / sizeof(std::uint64_t)};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        words[i] = i * 0x9E3779B97F4A7C15U;
+    }
+    const auto* const data = reinterpret_cast<const char*>(words.data());
+    const int direct = state.range(0) != 0 ? O_DIRECT : 0;
+    for (auto _ : state) {
+        std::filesystem::remove(path);
+        const Stopwatch watch;
+        const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | direct, 0666);
+        for (std::size_t offset = 0; offset < bytes; offset += piece) {
+            if (::pwrite(file, data + offset, std::min(piece, bytes - offset), static_cast<off_t>(offset)) < 0) {
+                state.SkipWithError("cannot write");
+                break;
+            }
+        }
+        if (::fdatasync(file) != 0) {
+            state.SkipWithError("cannot sync");
+        }
+        ::close(file);
+        state.SetIterationTime(watch.seconds());
+    }
+    state.SetItemsProcessed(state.iterations() * million);
+}
+BENCHMARK(snapshot_floor)
+    ->Name("snapshot/floor")
+    ->ArgName("direct")
+    ->Arg(0)
+    ->Arg(1)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(10);
+
+} // namespace

@@ -1,0 +1,456 @@
+/// @file
+/// Copies closed log segments and snapshots into an archive, in the background, and lets go of what is older than asked for.
+#pragma once
+
+#include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/wake_up.hpp"
+#include "ecsdb/recovery/archived_segment.hpp"
+#include "ecsdb/recovery/manifest_keeper.hpp"
+#include "ecsdb/schema/encode.hpp"
+#include "ecsdb/snapshot/writer.hpp"
+#include "ecsdb/storage/store.hpp"
+#include "ecsdb/storage/write_buffer.hpp"
+#include "ecsdb/wal/segment_reader.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace ecsdb {
+
+/// How far a database's archive has come.
+struct ArchiveState {
+    Result<void> working;      ///< Why the last attempt failed; it is repeated with the next segment or snapshot.
+    std::uint64_t version = 0; ///< Everything up to this version is in the archive.
+    std::uint64_t bytes = 0;   ///< Of the archive's files.
+};
+
+namespace recovery {
+
+/// What an archive keeps; 0: everything. The newest snapshot and what follows it is always kept.
+struct ArchiveLimits {
+    std::uint64_t bytes = 0;
+    std::uint64_t seconds = 0;
+};
+
+/// `snapshot-41-3.ecsdb` for version 41, taken in epoch 3.
+[[nodiscard]] inline std::string archived_snapshot_name(std::uint64_t lsn, std::uint32_t epoch) {
+    return "snapshot-" + std::to_string(lsn) + '-' + std::to_string(epoch) + ".ecsdb";
+}
+
+/// A segment in an archive.
+struct ArchivedFile {
+    ArchivedHeader header;
+    std::uint64_t bytes = 0;
+};
+/// A snapshot in an archive: a snapshot file as it was.
+struct ArchivedSnapshot {
+    std::string name;
+    std::uint64_t lsn = 0;
+    std::uint32_t epoch = 0;
+    std::uint64_t time = 0; ///< Of its last transaction, microseconds since 1970 UTC.
+    std::uint64_t schema_hash = 0;
+    std::uint64_t bytes = 0;
+};
+
+/// What lies in an archive, by the headers of its files.
+struct ArchiveContents {
+    wal::DatabaseId database{};
+    std::vector<ArchivedFile> segments;      ///< By number.
+    std::vector<ArchivedSnapshot> snapshots; ///< By version, then epoch.
+    std::vector<std::string> problems;       ///< Files whose headers are damaged, or of another database.
+
+    [[nodiscard]] bool empty() const noexcept { return segments.empty() && snapshots.empty(); }
+    [[nodiscard]] std::uint64_t bytes() const noexcept {
+        std::uint64_t sum = 0;
+        for (const ArchivedFile& segment : segments) {
+            sum += segment.bytes;
+        }
+        for (const ArchivedSnapshot& snapshot : snapshots) {
+            sum += snapshot.bytes;
+        }
+        return sum;
+    }
+};
+
+/// Reads the header of every file in the archive `directory`. Fails with what the file system reports, and with `Unsupported`. Changes
+/// nothing.
+[[nodiscard]] inline Result<ArchiveContents> list_archive(FileSystem& files, const std::string& directory, Allocator& allocator) {
+    const auto names = files.list(directory);
+    if (!names) {
+        return names.error().clone();
+    }
+    ArchiveContents contents;
+    const auto belongs = [&](const wal::DatabaseId& database, const std::string& name) {
+        if (contents.empty()) {
+            contents.database = database;
+        }
+        if (contents.database != database) {
+            contents.problems.push_back(name + ": is of another database");
+        }
+        return contents.database == database;
+    };
+    const auto is_damage = [](const Error& error) { return error.code() == ErrorCode::Corrupt; };
+    for (const std::string& name : *names) {
+        const std::string path = directory + '/' + name;
+        const auto size = files.file_size(path);
+        if (const auto number = parse_archived_segment_name(name)) {
+            const auto opened = ArchivedSegment::open(files, path, allocator);
+            if (!opened && !is_damage(opened.error())) {
+                return opened.error().clone();
+            }
+            if (!opened || (*opened)->header().end.segment != *number) {
+                contents.problems.push_back(opened ? path + ": holds another segment" : opened.error().message());
+            } else if (belongs((*opened)->header().database, path)) {
+                contents.segments.push_back({(*opened)->header(), size ? *size : 0});
+            }
+        } else if (name.starts_with("snapshot-") && name.ends_with(".ecsdb")) {
+            const auto opened = snapshot::BlockReader::open(files, path, allocator);
+            if (!opened && !is_damage(opened.error())) {
+                return opened.error().clone();
+            }
+            const auto* const header = opened ? &opened->header() : nullptr;
+            if (header == nullptr || name != archived_snapshot_name(header->lsn, header->identity.epoch)) {
+                contents.problems.push_back(opened ? path + ": holds another snapshot" : opened.error().message());
+            } else if (belongs(header->identity.database, path)) {
+                contents.snapshots.push_back(
+                    {name, header->lsn, header->identity.epoch, header->time_ns / 1000, header->schema_hash, size ? *size : 0});
+            }
+        }
+    }
+    std::sort(contents.segments.begin(), contents.segments.end(),
+              [](const ArchivedFile& a, const ArchivedFile& b) { return a.header.end.segment < b.header.end.segment; });
+    std::sort(contents.snapshots.begin(), contents.snapshots.end(),
+              [](const ArchivedSnapshot& a, const ArchivedSnapshot& b) { return a.lsn != b.lsn ? a.lsn < b.lsn : a.epoch < b.epoch; });
+    return contents;
+}
+
+/// Keeps the archive of one database that is open for writing in step with its log.
+///
+/// A failure is kept in mind and tried again later; until then the segments concerned stay in the log. `begin`, `start`, `stop`: whoever
+/// opens and closes the database. The rest: any thread. File system, clock and manifest must outlive it.
+class Archiver {
+public:
+    Archiver(FileSystem& files, Allocator& allocator, Clock& clock, ManifestKeeper& manifest, std::string log, std::string directory,
+             const ArchiveLimits& limits)
+        : files_{&files}, allocator_{&allocator}, clock_{&clock}, manifest_{&manifest}, log_{std::move(log)},
+          directory_{std::move(directory)}, limits_{limits} {}
+    Archiver(const Archiver&) = delete;
+    Archiver& operator=(const Archiver&) = delete;
+    ~Archiver() { stop(); }
+
+    /// Reads what the archive holds, or creates it. `InvalidArgument` where it is another database's, or holds a history that this database
+    /// does not come from: its numbers would be given to other segments. `newest` is the newest segment there is before this opening; it is
+    /// never in the archive yet.
+    [[nodiscard]] Result<void> begin(std::uint64_t newest) {
+        const auto exists = files_->exists(directory_);
+        if (!exists) {
+            return exists.error().clone();
+        }
+        if (!*exists) {
+            if (auto made = files_->create_directory(directory_); !made) {
+                return made;
+            }
+            if (auto synced = files_->sync_directory(parent_directory(directory_)); !synced) {
+                return synced;
+            }
+        }
+        auto contents = list_archive(*files_, directory_, *allocator_);
+        if (!contents) {
+            return std::move(contents).error();
+        }
+        contents_ = std::move(*contents);
+        const bool foreign = !contents_.empty() && contents_.database != manifest_->manifest().database;
+        if (foreign || (!contents_.segments.empty() && contents_.segments.back().header.end.segment >= newest)) {
+            return Error{ErrorCode::InvalidArgument,
+                         directory_ + (foreign ? ": is the archive of another database"
+                                               : ": holds segments that are not of this database's past; give what was restored or "
+                                                 "copied an archive of its own")};
+        }
+        if (!contents_.segments.empty()) {
+            note_archived(contents_.segments.back().header.end);
+        }
+        bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        return {};
+    }
+
+    /// Works on a thread of its own from now on; without, `wake` does the work itself.
+    void start() {
+        thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) {
+            while (!stop.stop_requested()) {
+                if (due_.exchange(false, std::memory_order_seq_cst)) {
+                    static_cast<void>(step());
+                    continue;
+                }
+                bell_.sleep(no_timeout, [&] { return due_.load(std::memory_order_seq_cst) || stop.stop_requested(); });
+            }
+        });
+    }
+    /// Ends the thread, after the segment it may be at.
+    void stop() {
+        if (thread_ != nullptr) {
+            thread_->request_stop();
+            bell_.ring();
+            thread_.reset();
+        }
+    }
+    /// Leaves the thread to the parent process it belongs to.
+    void abandon() noexcept { static_cast<void>(thread_.release()); } // NOLINT: in a forked child
+
+    /// There is something to archive.
+    void wake() {
+        if (thread_ == nullptr) {
+            static_cast<void>(step());
+            return;
+        }
+        due_.store(true, std::memory_order_seq_cst);
+        bell_.ring();
+    }
+
+    /// Archives every segment that has a successor, and the newest snapshot; then removes what is beyond the limits.
+    Result<void> step() {
+        const std::lock_guard lock{mutex_};
+        Result<void> done = archive_segments();
+        if (done) {
+            done = archive_snapshot();
+        }
+        if (done) {
+            done = retain();
+        }
+        bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        const std::lock_guard state_lock{state_mutex_};
+        if (done) {
+            failure_.reset();
+        } else {
+            failure_.emplace(done.error().clone());
+        }
+        return done;
+    }
+
+    /// Segments below it may go: they are in the archive. Acquire pairs with the release in `note_archived`.
+    [[nodiscard]] std::uint64_t first_unarchived() const noexcept { return archived_segment_.load(std::memory_order_acquire) + 1; }
+    [[nodiscard]] std::uint64_t archived_lsn() const noexcept { return archived_lsn_.load(std::memory_order_acquire); }
+
+    [[nodiscard]] ArchiveState state() {
+        ArchiveState state;
+        state.version = archived_lsn();
+        state.bytes = bytes_.load(std::memory_order_relaxed);
+        const std::lock_guard lock{state_mutex_};
+        if (failure_) {
+            state.working = failure_->clone();
+        }
+        return state;
+    }
+
+private:
+    void note_archived(const wal::LogPosition& end) noexcept {
+        archived_lsn_.store(end.lsn, std::memory_order_release);
+        archived_segment_.store(end.segment, std::memory_order_release);
+    }
+    [[nodiscard]] std::uint64_t newest_archived() const noexcept {
+        return contents_.segments.empty() ? 0 : contents_.segments.back().header.end.segment;
+    }
+
+    /// From the newest segment back along the chain to the first that is archived already, or gone; then forward.
+    [[nodiscard]] Result<void> archive_segments() {
+        std::vector<wal::LogPosition> ends;
+        for (std::uint64_t number = manifest_->manifest().newest_segment; number > newest_archived();) {
+            const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, number), *allocator_);
+            if (!reader && reader.error().code() == ErrorCode::NotFound) {
+                // Dropped before there was an archive: that begins with its successor.
+                if (!ends.empty()) {
+                    ends.pop_back();
+                }
+                break;
+            }
+            if (!reader) {
+                return reader.error().clone().in("archive");
+            }
+            if (const wal::LogPosition& previous = reader->header().previous; previous.segment > newest_archived()) {
+                ends.push_back(previous);
+            }
+            number = reader->header().previous.segment;
+        }
+        for (std::size_t i = ends.size(); i-- > 0;) {
+            // Before the log's first segment, so that there is never a segment and nothing to replay it onto.
+            if (contents_.segments.empty() && contents_.snapshots.empty()) {
+                if (auto written = archive_beginning(ends[i]); !written) {
+                    return std::move(written).error().in("archive");
+                }
+            }
+            const std::string path = directory_ + '/' + archived_segment_name(ends[i].segment);
+            auto archived = archive_segment(*files_, log_, ends[i], *files_, path, *allocator_);
+            if (!archived) {
+                return std::move(archived).error().in("archive");
+            }
+            ECSDB_KILL_POINT("archive: segment archived");
+            const auto size = files_->file_size(path);
+            contents_.database = archived->database;
+            contents_.segments.push_back({*archived, size ? *size : 0});
+            note_archived(ends[i]);
+        }
+        return {};
+    }
+
+    /// The empty database as a snapshot, where this is the log's beginning: it, too, has to have something to be replayed onto.
+    [[nodiscard]] Result<void> archive_beginning(const wal::LogPosition& first) {
+        const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, first.segment), *allocator_);
+        if (!reader || reader->header().first_lsn != 1) {
+            return reader ? Result<void>{} : Result<void>{reader.error().clone()};
+        }
+        const Manifest manifest = manifest_->manifest();
+        auto schema = decode_schema(manifest.schema);
+        if (!schema) {
+            return std::move(schema).error();
+        }
+        struct DropOwner {
+            void operator()(storage::Store* store) const noexcept { store->drop_owner(); }
+        };
+        const std::unique_ptr<storage::Store, DropOwner> store{
+            storage::Store::create(*allocator_, {}, std::make_shared<const Schema>(*std::move(schema)))};
+        std::optional<storage::WriteBuffer> empty;
+        if (store == nullptr || !empty.emplace(*store).create_first_root(manifest.shard)) {
+            return Error{ErrorCode::OutOfMemory, "no memory for an empty database"};
+        }
+        const std::string name = archived_snapshot_name(0, first.epoch);
+        snapshot::SnapshotOptions options{.allocator = *allocator_};
+        options.read_back = true;
+        const auto written = snapshot::write_snapshot(*files_, directory_ + '/' + name, empty->root(), store->entity_versions(),
+                                                      {manifest.database, first.epoch, manifest.shard, 0}, options);
+        if (!written) {
+            return written.error().clone();
+        }
+        contents_.snapshots.insert(contents_.snapshots.begin(), {name, 0, first.epoch, 0, store->schema().hash(), written->bytes});
+        return {};
+    }
+
+    [[nodiscard]] Result<void> archive_snapshot() {
+        const Manifest manifest = manifest_->manifest();
+        if (manifest.snapshot.name.empty()) {
+            return {};
+        }
+        const std::string source = manifest_->directory() + '/' + manifest.snapshot.name;
+        const auto reader = snapshot::BlockReader::open(*files_, source, *allocator_);
+        if (!reader) {
+            // The next one may have come while we looked.
+            return reader.error().code() == ErrorCode::NotFound ? Result<void>{} : Result<void>{reader.error().clone().in("archive")};
+        }
+        const snapshot::FileHeader& header = reader->header();
+        const std::string name = archived_snapshot_name(header.lsn, header.identity.epoch);
+        const bool known = std::any_of(contents_.snapshots.begin(), contents_.snapshots.end(),
+                                       [&](const ArchivedSnapshot& snapshot) { return snapshot.name == name; });
+        if (known) {
+            return {};
+        }
+        if (auto copied = copy_checked(source, directory_ + '/' + name, manifest.snapshot); !copied) {
+            return std::move(copied).error().in("archive");
+        }
+        ECSDB_KILL_POINT("archive: snapshot archived");
+        contents_.database = header.identity.database;
+        contents_.snapshots.push_back(
+            {name, header.lsn, header.identity.epoch, header.time_ns / 1000, header.schema_hash, manifest.snapshot.size});
+        return {};
+    }
+
+    [[nodiscard]] Result<void> copy_checked(const std::string& from, const std::string& to, const SnapshotFile& expected) {
+        const auto file = files_->open(from, FileMode::Read);
+        if (!file) {
+            return file.error().clone();
+        }
+        const auto fill = [&](File& out) -> Result<void> {
+            ByteBuffer buffer{*allocator_};
+            std::byte* const room = buffer.extend(std::size_t{256} << 10U);
+            for (std::uint64_t offset = 0; room != nullptr;) {
+                const auto read = (*file)->pread({room, buffer.size()}, offset);
+                if (!read || *read == 0) {
+                    return read ? Result<void>{} : Result<void>{read.error().clone()};
+                }
+                if (auto written = out.pwrite({room, *read}, offset); !written) {
+                    return written;
+                }
+                offset += *read;
+            }
+            return Error{ErrorCode::OutOfMemory, "no memory to copy a snapshot"};
+        };
+        const auto check = [&](const std::string& staged) -> Result<void> {
+            const auto found = snapshot::check_snapshot(*files_, staged, *allocator_);
+            if (!found) {
+                return found.error().clone();
+            }
+            return found->crc == expected.crc && found->bytes == expected.size
+                       ? Result<void>{}
+                       : Result<void>{Error{ErrorCode::Corrupt, from + ": is not the snapshot that the manifest names"}};
+        };
+        return detail::write_checked(*files_, to, fill, check);
+    }
+
+    /// Takes the oldest snapshot away, then what nothing newer needs: so at every moment everything from the oldest snapshot on is there.
+    [[nodiscard]] Result<void> retain() {
+        for (;;) {
+            const std::vector<ArchivedSnapshot>& snapshots = contents_.snapshots;
+            if (snapshots.size() < 2 || snapshots[1].lsn > archived_lsn()) {
+                return {};
+            }
+            const ArchivedSnapshot& kept = snapshots[1];
+            const std::uint64_t now = clock_->wall_ns() / 1'000'000'000;
+            const bool too_old = limits_.seconds != 0 && kept.time / 1'000'000 + limits_.seconds <= now;
+            const bool too_large = limits_.bytes != 0 && contents_.bytes() > limits_.bytes;
+            if (!too_old && !too_large) {
+                return {};
+            }
+            const std::uint64_t below = kept.lsn;
+            // Nobody may find the snapshot, and not what follows it.
+            if (auto removed = remove(snapshots.front().name); !removed) {
+                return removed;
+            }
+            contents_.snapshots.erase(contents_.snapshots.begin());
+            if (auto synced = files_->sync_directory(directory_); !synced) {
+                return synced;
+            }
+            ECSDB_KILL_POINT("archive: oldest snapshot removed");
+            while (contents_.segments.size() > 1 && contents_.segments.front().header.end.lsn <= below) {
+                if (auto removed = remove(archived_segment_name(contents_.segments.front().header.end.segment)); !removed) {
+                    return removed;
+                }
+                contents_.segments.erase(contents_.segments.begin());
+            }
+            if (auto synced = files_->sync_directory(directory_); !synced) {
+                return synced;
+            }
+        }
+    }
+    [[nodiscard]] Result<void> remove(const std::string& name) {
+        auto removed = files_->remove(directory_ + '/' + name);
+        return removed || removed.error().code() == ErrorCode::NotFound ? Result<void>{} : std::move(removed);
+    }
+
+    FileSystem* files_;
+    Allocator* allocator_;
+    Clock* clock_;
+    ManifestKeeper* manifest_;
+    std::string log_;
+    std::string directory_;
+    ArchiveLimits limits_;
+    std::mutex mutex_; // one step at a time
+    ArchiveContents contents_;
+    std::atomic<std::uint64_t> archived_segment_{0};
+    std::atomic<std::uint64_t> archived_lsn_{0};
+    std::atomic<std::uint64_t> bytes_{0};
+    std::mutex state_mutex_;
+    std::optional<Error> failure_;
+    std::atomic<bool> due_{false};
+    Doorbell bell_;
+    std::unique_ptr<std::jthread> thread_; // goes first
+};
+
+} // namespace recovery
+
+} // namespace ecsdb
