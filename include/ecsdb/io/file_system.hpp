@@ -40,6 +40,12 @@ public:
     /// Writes all of `bytes` at `offset`; a gap before it reads as zeros. After a failure some of them may be there.
     virtual Result<void> pwrite(std::span<const std::byte> bytes, std::uint64_t offset) noexcept = 0;
 
+    /// Has the system begin to write a range to the disk, so that the next `sync` finds less to do. A hint: it promises nothing.
+    virtual void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept {
+        static_cast<void>(offset);
+        static_cast<void>(bytes);
+    }
+
     /// Makes contents and size durable. After a failure nobody knows what is durable: repeating the call proves nothing, since the
     /// system may have dropped what it could not write. A new file's name becomes durable only by `FileSystem::sync_directory`.
     virtual Result<void> sync() noexcept = 0;

@@ -107,6 +107,11 @@ public:
         return {};
     }
 
+    void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override {
+        static_cast<void>(
+            ::sync_file_range(descriptor_.number(), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
+    }
+
     Result<void> sync() noexcept override {
         if (::fdatasync(descriptor_.number()) != 0) {
             return errno_error("sync", path_, errno);

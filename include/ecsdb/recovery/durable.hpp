@@ -5,10 +5,13 @@
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
+#include "ecsdb/recovery/log_state_feed.hpp"
 #include "ecsdb/recovery/manifest.hpp"
 #include "ecsdb/snapshot/writer.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/log_participant.hpp"
+#include "ecsdb/wal/segment_holds.hpp"
+#include "ecsdb/wal/spare_segments.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -103,6 +106,14 @@ public:
         log.schema_hash = manifest_.schema_hash;
         log.salt_seed = mix64(clock_->wall_ns() ^ mix64(clock_->monotonic_ns()));
         log.segment.bytes = options.segment_bytes;
+        log.segment_us = std::uint64_t{options.segment_seconds} * 1'000'000;
+        if (options.durability == Durability::Logged) {
+            // Syncs are few and large: what counts is that the disk does not lie idle between them.
+            log.segment.zero_ahead = 0;
+            log.segment.write_back = std::uint64_t{4} << 20U;
+        }
+        spares_ = std::make_unique<wal::SpareSegments>(*files_, log_directory(), options.segment_bytes, options.spare_segments);
+        log.spares = spares_.get();
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
         if (!writer) {
             return std::move(writer).error().in("log");
@@ -113,13 +124,17 @@ public:
         if (auto stored = recovery::store_manifest(*files_, directory_, manifest_, *allocator_); !stored) {
             return stored;
         }
-        participant_ = std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
-                                                             options.durability == Durability::Synced, options.own_thread, *this);
+        participant_ =
+            std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
+                                                  options.durability == Durability::Synced, options.own_thread, *this, spares_.get());
         return {};
     }
 
     [[nodiscard]] wal::LogParticipant& participant() noexcept { return *participant_; }
     [[nodiscard]] std::string log_directory() const { return directory_ + '/' + detail::log_directory_name; }
+
+    /// What keeps segments of the log that snapshots no longer need: archives and backups hold them here.
+    [[nodiscard]] wal::SegmentHolds& segment_holds() noexcept { return holds_; }
 
     /// Waits until versions up to `version` are written (`Logged`) or on disk (`Synced`). Any thread.
     [[nodiscard]] Result<void> flush(std::uint64_t version, Durability level) noexcept {
@@ -208,6 +223,12 @@ public:
         static_cast<void>(lock_.release()); // NOLINT: the lock belongs to the parent
     }
 
+    /// See `AnyDatabase::on_log_state`.
+    void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
+        state_feed_.listen(std::move(listener), pipeline);
+    }
+    void state_changed() noexcept override { state_feed_.announce(*participant_); }
+
     Result<void> segment_begun(const wal::LogWriter& log) override {
         ECSDB_KILL_POINT("log: segment begun, manifest not yet stored");
         const std::lock_guard lock{manifest_mutex_};
@@ -269,13 +290,18 @@ private:
                 }
             }
         }
+        const std::uint64_t below = holds_.lowest(segments_below);
+        std::vector<std::uint64_t> unneeded;
         if (auto names = files_->list(log_directory())) {
             for (const std::string& name : *names) {
                 const std::optional<std::uint64_t> number = wal::parse_segment_file_name(name);
-                if (number && *number < segments_below) {
-                    static_cast<void>(files_->remove(log_directory() + '/' + name));
+                if (number && *number < below) {
+                    unneeded.push_back(*number);
                 }
             }
+        }
+        if (!unneeded.empty()) {
+            static_cast<void>(spares_->retire(unneeded));
         }
     }
 
@@ -288,7 +314,10 @@ private:
     recovery::Manifest manifest_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
     std::mutex snapshot_mutex_;
-    std::unique_ptr<wal::LogParticipant> participant_;
+    LogStateFeed state_feed_;
+    wal::SegmentHolds holds_;
+    std::unique_ptr<wal::SpareSegments> spares_;
+    std::unique_ptr<wal::LogParticipant> participant_; // uses the above
 };
 
 } // namespace ecsdb
