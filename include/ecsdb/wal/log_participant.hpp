@@ -96,6 +96,7 @@ public:
             end_group();
         }
         if (!group_open_) {
+            filling_since_ = bytes.empty() ? time : filling_since_;
             group_ = begin_frame(bytes);
             group_open_ = true;
             group_lsn_ = transaction.version;
@@ -122,7 +123,9 @@ public:
             return written;
         }
         sealed_bytes_ = bytes.size();
-        if (hungry_.load(std::memory_order_relaxed) != 0 || bytes.size() >= buffer_bytes) {
+        const bool due = bytes.size() >= few_bytes || group_time_ >= filling_since_ + most_delay_us ||
+                         written_wanted_.load(std::memory_order_relaxed) != 0 || sync_wanted_.load(std::memory_order_relaxed) != 0;
+        if (bytes.size() >= buffer_bytes || (due && hungry_.load(std::memory_order_relaxed) != 0)) {
             hand_over();
         }
         return {};
@@ -178,14 +181,11 @@ public:
         if (!own_thread_) {
             return log_.sync(); // everything published is written already; only a sync can be missing
         }
-        if (sync) {
-            sync_wanted_.fetch_add(1, std::memory_order_seq_cst);
-        }
+        std::atomic<std::uint32_t>& wanted = sync ? sync_wanted_ : written_wanted_;
+        wanted.fetch_add(1, std::memory_order_seq_cst);
         work_.notify_now();
         done_.wait(*clock_, no_timeout, [&] { return !log_.accepts() || reached(); });
-        if (sync) {
-            sync_wanted_.fetch_sub(1, std::memory_order_relaxed);
-        }
+        wanted.fetch_sub(1, std::memory_order_relaxed);
         return reached() ? Result<void>{} : Result<void>{log_.refusal()};
     }
 
@@ -234,6 +234,10 @@ private:
 
     static constexpr std::size_t group_bytes = std::size_t{1} << 20U;
     static constexpr std::size_t buffer_bytes = std::size_t{64} << 10U;
+    /// While the writer has more to do and nobody waits, a few large writes take less from it than many small ones: the log's thread needs
+    /// a core too.
+    static constexpr std::size_t few_bytes = std::size_t{16} << 10U;
+    static constexpr std::uint64_t most_delay_us = 1'000;
     static constexpr std::uint64_t sync_interval_ns = 1'000'000'000;
 
     void end_group() noexcept {
@@ -337,11 +341,13 @@ private:
     std::size_t group_ = 0;
     std::uint64_t group_lsn_ = 0;
     std::uint64_t group_time_ = 0;
+    std::uint64_t filling_since_ = 0; ///< When the buffer got its first group.
     bool group_open_ = false;
 
     alignas(64) std::atomic<std::uint64_t> handed_{0};
     alignas(64) std::atomic<std::uint64_t> taken_{0};
     std::atomic<std::uint32_t> hungry_{1};
+    std::atomic<std::uint32_t> written_wanted_{0};
     std::atomic<std::uint32_t> sync_wanted_{0};
     std::atomic<std::uint64_t> reserve_mark_{0};
     WakeUp work_;
