@@ -307,17 +307,32 @@ private:
     public:
         Replay(storage::WriteBuffer& state, RecoveryReport& report) noexcept : state_{&state}, applier_{state}, report_{&report} {}
         Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
+            return transactions(lsn, time, {&delta, 1});
+        }
+        Result<void> transactions(std::uint64_t lsn, std::uint64_t time, std::span<const std::span<const std::byte>> deltas) override {
             // All of the log is one batch, begun by its first transaction: nobody reads in between.
             if (!begun_ && !state_->begin_batch()) {
                 return no_memory();
             }
             begun_ = true;
-            auto applied = applier_.apply(delta, time * 1000);
-            if (!applied) {
-                return std::move(applied).error().in("transaction " + std::to_string(lsn));
+            Result<void> done;
+            views_.clear();
+            for (std::size_t i = 0; done && i < deltas.size(); ++i) {
+                if (auto view = delta::DeltaView::parse(deltas[i])) {
+                    views_.push_back(*view);
+                } else {
+                    done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
+                }
             }
-            report_->replayed += *applied ? 1U : 0U;
-            return {};
+            applier_.prefetch(views_);
+            for (std::size_t i = 0; done && i < views_.size(); ++i) {
+                if (auto applied = applier_.apply(views_[i], time * 1000)) {
+                    report_->replayed += *applied ? 1U : 0U;
+                } else {
+                    done = std::move(applied).error().in("transaction " + std::to_string(lsn + i));
+                }
+            }
+            return done;
         }
         void finish() noexcept {
             if (begun_) {
@@ -330,6 +345,7 @@ private:
         storage::WriteBuffer* state_;
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
+        std::vector<delta::DeltaView> views_;
         bool begun_ = false;
     };
 
