@@ -136,8 +136,7 @@ public:
         bytes.resize_down(sealed_bytes_);
         group_open_ = false;
         if (bytes.failed()) { // only an empty buffer starts anew
-            hand_over();
-            bytes.clear();
+            bytes.empty() ? bytes.clear() : hand_over();
         }
     }
 
