@@ -133,7 +133,33 @@ private:
         if (manifest->previous) {
             report().remarks += "MANIFEST could not be used (" + manifest->problem + "), the one before it was; ";
         }
-        return recover(std::move(lock), std::move(manifest->manifest));
+        return writes() ? recover(std::move(lock), std::move(manifest->manifest)) : recover_beside_writer(std::move(manifest->manifest));
+    }
+
+    /// A writer in another process may let go of files, and use them again, while they are read here: then there is a newer manifest.
+    Result<void> recover_beside_writer(recovery::Manifest manifest) {
+        constexpr int most_attempts = 8;
+        for (int attempt = 1;; ++attempt) {
+            const std::uint64_t first_needed = manifest.first_needed_segment;
+            Result<void> recovered = recover(nullptr, std::move(manifest));
+            if (recovered || attempt == most_attempts) {
+                return recovered;
+            }
+            auto newer = recovery::load_manifest(*files_, options_.directory);
+            if (!newer || newer->manifest.first_needed_segment == first_needed) {
+                return recovered;
+            }
+            drop_store();
+            report() = {};
+            manifest = std::move(newer->manifest);
+        }
+    }
+    /// What was loaded half-way is thrown away with its store.
+    void drop_store() noexcept {
+        engine_->pipeline_.reset();
+        if (engine_->store_ != nullptr) {
+            std::exchange(engine_->store_, nullptr)->drop_owner();
+        }
     }
 
     /// A directory without a manifest becomes a database, unless something of one is already there.
@@ -264,9 +290,7 @@ private:
             return newest;
         }
         report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
-        // What was loaded half-way is thrown away with its store.
-        engine_->pipeline_.reset();
-        std::exchange(engine_->store_, nullptr)->drop_owner();
+        drop_store();
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
