@@ -87,7 +87,8 @@ public:
             return state_.error().clone();
         }
         ECSDB_ASSERT(frames.size() <= remaining(), "the frames do not fit the segment");
-        if (auto written = file_->pwrite(frames, offset_); !written) {
+        auto written = frames.size() < large_bytes ? file_->pwrite(frames, offset_) : file_->pwrite_uncached(frames, offset_);
+        if (!written) {
             return poison(std::move(written));
         }
         offset_ += frames.size();
@@ -151,6 +152,9 @@ private:
         }
         return outcome;
     }
+
+    /// From here on what the page cache costs is more than what it saves.
+    static constexpr std::size_t large_bytes = std::size_t{256} << 10U;
 
     FileSystem* files_;
     std::unique_ptr<File> file_;
