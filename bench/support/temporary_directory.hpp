@@ -12,7 +12,7 @@ namespace bench {
 /// Goes with its owner, and what is in it.
 class TemporaryDirectory {
 public:
-    explicit TemporaryDirectory(const char* name)
+    explicit TemporaryDirectory(const char* name = "database")
         : path_{std::filesystem::temp_directory_path() /
                 (std::string{"ecsdb_bench_"} + name + '_' + std::to_string(static_cast<long>(::getpid())))} {
         std::filesystem::remove_all(path_);

@@ -1,10 +1,8 @@
 #include "support/plain.hpp"
+#include "support/temporary_directory.hpp"
 #include "support/world.hpp"
 
 #include <benchmark/benchmark.h>
-#include <filesystem>
-#include <string>
-#include <unistd.h>
 
 namespace {
 
@@ -46,22 +44,6 @@ void column_update_floor(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * million);
 }
 BENCHMARK(column_update_floor)->Name("column_update/floor")->UseRealTime();
-
-/// A directory that goes with its owner.
-class TemporaryDirectory {
-public:
-    TemporaryDirectory()
-        : path_{std::filesystem::temp_directory_path() / ("ecsdb_bench_" + std::to_string(static_cast<long>(::getpid())))} {
-        std::filesystem::remove_all(path_);
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
-    [[nodiscard]] std::string path() const { return path_.string(); }
-
-private:
-    std::filesystem::path path_;
-};
 
 /// The same with a log. The log's own thread works meanwhile; it has handed everything to the operating system before the time is taken.
 void column_update_logged_ecsdb(benchmark::State& state) {

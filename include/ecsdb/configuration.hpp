@@ -46,6 +46,12 @@ inline constexpr std::array time_units{
     Unit{"h", 3'600'000'000'000},
     Unit{"d", 86'400'000'000'000},
 };
+inline constexpr std::array second_units{
+    Unit{"s", 1},
+    Unit{"min", 60},
+    Unit{"h", 3'600},
+    Unit{"d", 86'400},
+};
 
 [[nodiscard]] inline std::vector<std::string_view> option_names() {
     std::vector<std::string_view> names;
@@ -90,6 +96,7 @@ inline constexpr std::array time_units{
 [[nodiscard]] inline Result<void> set_quantity(Options& options, const OptionEntry& entry, std::string_view value) {
     const std::span<const Unit> units = entry.kind == OptionKind::Bytes         ? std::span<const Unit>{byte_units}
                                         : entry.kind == OptionKind::Nanoseconds ? std::span<const Unit>{time_units}
+                                        : entry.kind == OptionKind::Seconds     ? std::span<const Unit>{second_units}
                                                                                 : std::span<const Unit>{};
     if (entry.no_end && value == "unlimited") {
         entry.set(options, unbounded);
@@ -100,9 +107,9 @@ inline constexpr std::array time_units{
     const auto parsed = std::from_chars(value.data(), end, number);
     std::string_view unit{parsed.ptr, static_cast<std::size_t>(end - parsed.ptr)};
     unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
-    const std::string example = entry.kind == OptionKind::Bytes         ? " and a unit, as in `64 MiB`"
-                                : entry.kind == OptionKind::Nanoseconds ? " and a unit, as in `10 s`"
-                                                                        : "";
+    const std::string example = entry.kind == OptionKind::Bytes                                              ? " and a unit, as in `64 MiB`"
+                                : entry.kind == OptionKind::Nanoseconds || entry.kind == OptionKind::Seconds ? " and a unit, as in `10 s`"
+                                                                                                             : "";
     if (parsed.ec == std::errc::invalid_argument) {
         return bad_option(entry, value, "must be a whole number" + example + (entry.no_end ? ", or `unlimited`" : ""));
     }

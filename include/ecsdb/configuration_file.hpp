@@ -25,7 +25,8 @@ namespace detail {
     }
     const auto* const number = node.as_integer();
     const auto* const flag = node.as_boolean();
-    const bool counts = entry.kind == OptionKind::Count || entry.kind == OptionKind::Bytes || entry.kind == OptionKind::Nanoseconds;
+    const bool counts = entry.kind == OptionKind::Count || entry.kind == OptionKind::Bytes || entry.kind == OptionKind::Nanoseconds ||
+                        entry.kind == OptionKind::Seconds;
     if (number != nullptr && counts && number->get() >= 0) {
         return set_number(options, entry, static_cast<std::uint64_t>(number->get()), std::to_string(number->get()));
     }

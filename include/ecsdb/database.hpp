@@ -41,6 +41,18 @@ public:
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
     [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
+    /// Has `fn(const LogState&)` called whenever the log has failed and writes are no longer accepted, and whenever they are again, with
+    /// the state by then: changes that follow each other closely may be told as one, twice. Replaces the callback before it; with `nullptr`
+    /// nothing is called any more. When this returns, the callback before it has ended, unless a callback calls. Runs where tickets'
+    /// callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where there is no log.
+    template <typename Fn>
+    void on_log_state(Fn&& fn) {
+        std::shared_ptr<LogStateListener> listener;
+        if constexpr (!std::is_null_pointer_v<std::decay_t<Fn>>) {
+            listener = std::make_shared<CallOnLogState<std::decay_t<Fn>>>(std::forward<Fn>(fn));
+        }
+        engine_->listen_to_log(std::move(listener));
+    }
     /// Accepts writes again after the log failed (a write or a sync, a full disk): call it when the cause is gone. What was visible without
     /// being durable has been kept in memory; it is written into a new file and synced. What was not visible stays out, whatever of it
     /// the old file holds. On success everything visible is on the disk.

@@ -56,6 +56,11 @@ struct Options {
     bool own_thread = true; ///< False: no thread is started; whoever waits runs the writer's work (tests, tools).
 
     std::size_t segment_bytes = std::size_t{64} << 20U; ///< The log goes on in a new file beyond this.
+    /// … or beyond so many seconds from the first transaction in a file, so that an archive gets it in time; 0: size alone decides. Without
+    /// a thread of its own, the database notices with the next transaction.
+    std::uint32_t segment_seconds = 0;
+    /// So many of the log's files are kept to be used again once no snapshot needs them: overwriting one is cheaper than growing another.
+    std::size_t spare_segments = 4;
 
     /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:
     /// nowhere. Needs a directory of its own for each database.

@@ -127,6 +127,29 @@ TEST_CASE("reads are short only at the end, writes leave zeros before them", "[i
     });
 }
 
+TEST_CASE("what is written past the cache is read like anything else", "[io]") {
+    on_every_file_system([](ecsdb::FileSystem& files, const std::string& directory) {
+        auto file = files.open(directory + "/file", FileMode::CreateNew);
+        REQUIRE(file);
+        std::vector<std::byte> expected;
+        std::size_t seed = 1;
+        // Each run begins where the last one ended, in the middle of a block, and in a page the cache knows.
+        for (const std::size_t size : {100U, 300'000U, 4096U, 1'500'001U, 262'144U, 7U, 2'400'000U}) {
+            std::vector<std::byte> bytes(size);
+            for (std::byte& byte : bytes) {
+                byte = static_cast<std::byte>(seed = seed * 1103515245 + 12345);
+            }
+            const std::uint64_t offset = expected.size();
+            REQUIRE((*file)->pwrite_uncached(bytes, offset));
+            expected.insert(expected.end(), bytes.begin(), bytes.end());
+            std::vector<std::byte> found(expected.size());
+            CHECK(*(*file)->pread(found, 0) == found.size());
+            CHECK(found == expected);
+        }
+        REQUIRE((*file)->sync());
+    });
+}
+
 TEST_CASE("files are cut, extended and preallocated with zeros", "[io]") {
     on_every_file_system([](ecsdb::FileSystem& files, const std::string& directory) {
         const std::string path = directory + "/file";
@@ -140,6 +163,8 @@ TEST_CASE("files are cut, extended and preallocated with zeros", "[io]") {
         CHECK(*files.file_size(path) == 4);
         REQUIRE((*file)->preallocate(0));
         REQUIRE((*file)->preallocate(10'000));
+        CHECK(*files.file_size(path) == 10'000);
+        (*file)->begin_write_back(0, 20'000); // a hint: nothing to be seen of it
         CHECK(*files.file_size(path) == 10'000);
         std::byte last{1};
         CHECK(*(*file)->pread({&last, 1}, 9'999) == 1);

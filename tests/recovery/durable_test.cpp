@@ -5,9 +5,11 @@
 namespace durable_test {
 
 using namespace recovery_test;
+using ecsdb::CrashPlan;
 using ecsdb::Durability;
 using ecsdb::ErrorCode;
 using ecsdb::FileOperation;
+using ecsdb::KeepPending;
 using ecsdb::SimulatedFileSystem;
 
 TEST_CASE("when a sync fails the commit is not visible, nothing more is accepted, and reading goes on", "[recovery][fault]") {
@@ -104,6 +106,74 @@ TEST_CASE("snapshots let go of the log only older ones need", "[recovery]") {
     const auto names = files.list("world");
     REQUIRE(names);
     CHECK(std::count_if(names->begin(), names->end(), [](const std::string& name) { return name.starts_with("snapshot-"); }) == 2);
+}
+
+TEST_CASE("a segment that somebody holds is neither removed nor used again", "[recovery]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    World world = open_or_fail(on(files));
+    const auto run = [&](std::uint32_t from) {
+        for (std::uint32_t i = from; i < from + 20; ++i) {
+            REQUIRE(workload.round(world, i));
+            if (i % 4 == 3) {
+                require(world.snapshot());
+            }
+        }
+    };
+    {
+        const ecsdb::wal::SegmentHolds::Hold archive{world.engine().durable()->segment_holds(), "archive", 2};
+        run(0);
+        CHECK(*files.exists("world/log/0000000002.seg"));
+        CHECK_FALSE(*files.exists("world/log/0000000001.seg"));
+    }
+    run(20);
+    CHECK_FALSE(*files.exists("world/log/0000000002.seg"));
+}
+
+TEST_CASE("a crash at any point of a database that uses its log's files again loses nothing acknowledged", "[recovery][crash]") {
+    SimulatedFileSystem disk;
+    Workload workload;
+    std::vector<std::uint64_t> acknowledged;
+    auto options = on(disk);
+    options.segment_bytes = 8192;
+    options.spare_segments = 2;
+    std::size_t begun = 0;
+    {
+        World world = open_or_fail(options);
+        for (std::uint32_t i = 0; i < 9; ++i) {
+            REQUIRE(workload.round(world, i));
+            require(world.snapshot());
+        }
+        const auto names = disk.list("world/log");
+        REQUIRE(names);
+        REQUIRE(std::any_of(names->begin(), names->end(), [](const std::string& name) { return name.ends_with(".spare"); }));
+        disk.record_history();
+        begun = disk.changes();
+        const auto note = [&] {
+            acknowledged.resize(disk.changes() + 1, acknowledged.empty() ? workload.acknowledged : acknowledged.back());
+            acknowledged.back() = workload.acknowledged;
+        };
+        note();
+        for (std::uint32_t i = 9; i < 11; ++i) {
+            REQUIRE(workload.round(world, i));
+            note();
+            require(world.snapshot());
+        }
+        acknowledged.resize(disk.changes() + 1, acknowledged.back());
+    }
+    for (std::size_t change = begun; change < acknowledged.size(); ++change) {
+        CrashPlan plan;
+        plan.keep = change % 3 == 0 ? KeepPending::None : change % 3 == 1 ? KeepPending::Subset : KeepPending::All;
+        plan.seed = change;
+        plan.tear = 512;
+        const auto image = disk.after_crash_at(change, plan);
+        CAPTURE(change);
+        auto after = on(*image);
+        after.segment_bytes = options.segment_bytes;
+        World world = open_or_fail(after);
+        CHECK(world.version() >= acknowledged[change]);
+        CHECK(world.read().hash() == workload.hashes[world.version()]);
+    }
 }
 
 TEST_CASE("flush waits for what is visible", "[recovery]") {

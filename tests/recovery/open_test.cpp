@@ -227,6 +227,43 @@ TEST_CASE("read-only sees what was committed, takes no lock, and accepts no writ
     REQUIRE(workload.round(writing, 1));
 }
 
+TEST_CASE("a reader whose files a writer takes away and uses again begins anew", "[recovery]") {
+    SimulatedFileSystem files;
+    ecsdb::FaultFileSystem watched{files};
+    Workload workload;
+    auto options = on(files);
+    options.segment_bytes = 8192;
+    World world = open_or_fail(options);
+    struct Meanwhile {
+        World* world;
+        Workload* workload;
+        std::uint32_t round = 0;
+        bool done = false;
+        static void act(void* self, const ecsdb::FileCall& call) {
+            auto& meanwhile = *static_cast<Meanwhile*>(self);
+            // The reader has its manifest and turns to the log.
+            if (!meanwhile.done && call.operation == ecsdb::FileOperation::List) {
+                meanwhile.done = true;
+                for (const std::uint32_t end = meanwhile.round + 8; meanwhile.round < end; ++meanwhile.round) {
+                    REQUIRE(meanwhile.workload->round(*meanwhile.world, meanwhile.round));
+                    require(meanwhile.world->snapshot());
+                }
+            }
+        }
+    };
+    Meanwhile meanwhile{&world, &workload};
+    for (; meanwhile.round < 3; ++meanwhile.round) {
+        REQUIRE(workload.round(world, meanwhile.round));
+    }
+    watched.set_hook(&Meanwhile::act, &meanwhile);
+    auto reading = on(watched);
+    reading.mode = ecsdb::OpenMode::ReadOnly;
+    const World reader = open_or_fail(reading);
+    CHECK(meanwhile.done);
+    CHECK(reader.version() == world.version());
+    CHECK(reader.read().hash() == world.read().hash());
+}
+
 TEST_CASE("a read that fails while opening changes no file, and the next opening succeeds", "[recovery][fault]") {
     SimulatedFileSystem files;
     Workload workload;

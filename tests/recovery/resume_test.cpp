@@ -30,6 +30,8 @@ ecsdb::Options options_for(ecsdb::FileSystem& files, const Mode& mode) {
     ecsdb::Options options = on(files, mode.durability);
     options.own_thread = mode.own_thread;
     options.segment_bytes = 8192;
+    // The log's thread would make spares when it finds the time, and meet the faults meant for others.
+    options.spare_segments = mode.own_thread ? 0 : 4;
     return options;
 }
 

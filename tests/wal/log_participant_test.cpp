@@ -205,4 +205,64 @@ TEST_CASE("commits of several threads reach the log in the order of their versio
     }
 }
 
+TEST_CASE("while the disk stalls, readers go on, and what waits to be written is bounded", "[wal][fault][threads]") {
+    struct Stall {
+        std::atomic<bool> on{false};
+        std::atomic<int> stalled{0};
+        static void wait(void* self, const ecsdb::FileCall& call) {
+            auto& stall = *static_cast<Stall*>(self);
+            if (call.operation == ecsdb::FileOperation::Sync || call.operation == ecsdb::FileOperation::Write) {
+                stall.stalled.fetch_add(1);
+                stall.on.wait(true);
+                stall.stalled.fetch_sub(1);
+            }
+        }
+    };
+    for (const Durability durability : {Durability::Synced, Durability::Logged}) {
+        CAPTURE(int(durability));
+        SimulatedFileSystem disk;
+        ecsdb::FaultFileSystem files{disk};
+        Stall stall;
+        auto options = on(files, durability);
+        options.own_thread = true;
+        options.queue_transactions = 64;
+        options.submit_timeout_ns = 1'000'000;
+        options.segment_bytes = std::size_t{4} << 20U;
+        World world = open_or_fail(options);
+        const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+        require(world.flush(Durability::Synced));
+        files.set_hook(&Stall::wait, &stall);
+        stall.on = true;
+        std::uint64_t accepted = 0;
+        bool refused = false;
+        // A logged database has eight buffers of 64 KiB before it waits for the disk.
+        for (std::uint64_t gold = 1; gold < 200'000 && !refused; ++gold) {
+            const auto ticket = world.update(entity, Purse{gold});
+            refused = !ticket.is_submitted() && stall.stalled > 0;
+            accepted = gold;
+        }
+        CHECK(refused);
+        CHECK(accepted < 200'000);
+        CHECK(stall.stalled > 0);
+        const std::uint64_t version = world.version();
+        for (int i = 0; i < 1000; ++i) {
+            const auto view = world.read();
+            CHECK(view.get<Purse>(entity) != nullptr);
+        }
+        CHECK(world.log_state().writes);
+        CHECK(stall.stalled > 0);
+        stall.on = false;
+        stall.on.notify_all();
+        ecsdb::Ticket last;
+        do { // the queue empties in its own time
+            last = world.update(entity, Purse{7});
+        } while (!last.is_submitted());
+        require(last.wait());
+        require(world.flush(Durability::Synced));
+        CHECK(world.version() > version);
+        CHECK(world.log_state().durable_version == world.version());
+        files.set_hook(nullptr, nullptr);
+    }
+}
+
 } // namespace log_participant_test

@@ -145,6 +145,35 @@ TEST_CASE("a segment can be ended at any time", "[wal]") {
     CHECK(last_readable(*files.after_crash({}), 900) == 900);
 }
 
+TEST_CASE("a segment ends so long after its first frame, by the frames' own times", "[wal]") {
+    SimulatedFileSystem files;
+    LogOptions options = log_options();
+    options.segment_us = 1000;
+    LogWriter log = open_log(files, options);
+    const auto append_at = [&](std::uint64_t lsn, std::uint64_t time) {
+        ByteBuffer group = group_of(lsn, lsn, time);
+        const auto appended = log.append(all_of(group));
+        REQUIRE(appended);
+        return appended->new_segment;
+    };
+    CHECK_FALSE(log.is_over_age(1'000'000)); // nothing is in it
+    CHECK_FALSE(append_at(1, 5000));
+    CHECK_FALSE(append_at(2, 5999));
+    CHECK_FALSE(log.is_over_age(5999));
+    CHECK(log.is_over_age(6000));
+    CHECK(append_at(3, 6000));
+    CHECK(log.segment_number() == 2);
+    CHECK(log.durable_lsn() == 2);  // and the manifest hears of it
+    CHECK_FALSE(append_at(4, 100)); // a clock that was set back ends nothing
+    REQUIRE(log.sync());
+    CHECK(read_log(files)->end.lsn == 4);
+    // Where there is no room for another segment, this one goes on.
+    files.set_quota(files.bytes_in_use());
+    CHECK_FALSE(append_at(5, 9000));
+    CHECK_FALSE(log.failed());
+    CHECK(log.segment_number() == 2);
+}
+
 TEST_CASE("a log on real files comes back", "[wal]") {
     const ScratchDirectory scratch;
     PosixFileSystem files;

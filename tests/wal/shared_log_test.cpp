@@ -17,7 +17,9 @@ public:
         ++told;
         return fails ? Result<void>{Error{ErrorCode::Io, "the manifest could not be stored"}} : Result<void>{};
     }
+    void state_changed() noexcept override { ++changes; }
     int told = 0;
+    int changes = 0;
     bool fails = false;
 };
 

@@ -96,7 +96,9 @@ std::byte* store_ids(std::byte* out, IdForm form, std::uint32_t count, IndexOf&&
 [[nodiscard]] inline std::uint64_t read_shortest(ByteReader& reader, bool& shortest) noexcept {
     const std::size_t before = reader.offset();
     const std::uint64_t value = reader.read_varint();
-    shortest = shortest && (reader.failed() || reader.offset() - before == varint_size(value));
+    const std::size_t size = reader.offset() - before;
+    // The last of several bytes must say something.
+    shortest = shortest && (size <= 1 || value >> (7 * (size - 1)) != 0);
     return value;
 }
 

@@ -328,6 +328,18 @@ public:
         }
     }
 
+    /// The first run of rows, if rows are what the delta begins with: a look ahead that costs little.
+    [[nodiscard]] std::optional<Run> first_run() const noexcept {
+        ByteReader reader{section_bytes_};
+        Section section;
+        Run run;
+        if (reader.remaining() == 0 || detail::read_section(reader, section) != nullptr || !section.has_rows()) {
+            return std::nullopt;
+        }
+        detail::RunReader runs{section};
+        return !runs.at_end() && runs.next(run) == nullptr ? std::optional{run} : std::nullopt;
+    }
+
     /// Calls `visit(const Run&)` for each run of a section with rows, `visit(const EntityRange&)` for each range of the Entities
     /// section, `visit(index, increment)` for each entity of the Versions section; nothing for other sections. `section` must come from a
     /// checked delta.

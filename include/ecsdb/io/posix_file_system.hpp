@@ -10,7 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,7 +46,10 @@ class FileDescriptor {
 public:
     explicit FileDescriptor(int number) noexcept : number_{number} {}
     FileDescriptor(FileDescriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-    FileDescriptor& operator=(FileDescriptor&&) = delete;
+    FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
     ~FileDescriptor() {
         if (number_ >= 0) {
             ::close(number_); // never again after EINTR: the number may already be somebody else's
@@ -107,6 +112,37 @@ public:
         return {};
     }
 
+    Result<void> pwrite_uncached(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+        // Whole blocks only, from memory that is aligned as they are; what lies before and behind goes through the cache, page by page.
+        const std::size_t head = std::min<std::size_t>((block_bytes - offset % block_bytes) % block_bytes, bytes.size());
+        const std::size_t body = (bytes.size() - head) / block_bytes * block_bytes;
+        if (body < piece_bytes / 4 || !open_uncached()) {
+            return pwrite(bytes, offset);
+        }
+        std::size_t done = head;
+        for (std::size_t size = 0; done < head + body; done += size) {
+            size = std::min(head + body - done, piece_bytes);
+            std::memcpy(piece_.get(), bytes.data() + done, size);
+            std::size_t written = 0;
+            const bool transferred = transfer_all(size, written, [&](std::size_t from) {
+                return ::pwrite(uncached_.number(), piece_.get() + from, size - from, static_cast<off_t>(offset + done + from));
+            });
+            if (!transferred && errno != EINVAL) {
+                return errno_error("write", path_, errno);
+            }
+            if (written != size) {
+                break; // not here after all: the rest as usual
+            }
+        }
+        Result<void> rest = pwrite(bytes.subspan(done), offset + done);
+        return rest && head != 0 ? pwrite(bytes.first(head), offset) : std::move(rest);
+    }
+
+    void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override {
+        static_cast<void>(
+            ::sync_file_range(descriptor_.number(), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
+    }
+
     Result<void> sync() noexcept override {
         if (::fdatasync(descriptor_.number()) != 0) {
             return errno_error("sync", path_, errno);
@@ -155,8 +191,31 @@ public:
     }
 
 private:
+    static constexpr std::size_t block_bytes = 4096;
+    static constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+
+    struct Free {
+        void operator()(std::byte* memory) const noexcept { std::free(memory); } // NOLINT: from aligned_alloc
+    };
+
+    /// A second descriptor of this very file, whatever its name is by now. False where there is none to be had; not tried again.
+    [[nodiscard]] bool open_uncached() noexcept {
+        if (!std::exchange(tried_uncached_, true)) {
+            piece_.reset(static_cast<std::byte*>(std::aligned_alloc(block_bytes, piece_bytes)));
+            if (piece_ != nullptr) {
+                char name[32] = {};
+                std::snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor_.number());
+                uncached_ = open_descriptor(name, O_WRONLY | O_DIRECT);
+            }
+        }
+        return uncached_.is_open();
+    }
+
     FileDescriptor descriptor_;
     std::string path_;
+    FileDescriptor uncached_{-1};
+    std::unique_ptr<std::byte, Free> piece_; // what is written past the cache on its way
+    bool tried_uncached_ = false;
 };
 
 /// An OFD lock: it belongs to the open file, not to the process, so closing some other descriptor of the file does not lose it.

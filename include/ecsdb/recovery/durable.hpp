@@ -6,11 +6,14 @@
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/archiver.hpp"
+#include "ecsdb/recovery/log_state_feed.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
 #include "ecsdb/recovery/snapshots.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/log_participant.hpp"
+#include "ecsdb/wal/segment_holds.hpp"
+#include "ecsdb/wal/spare_segments.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -64,6 +67,15 @@ public:
             }
             snapshots_.set_archiver(archiver_.get());
         }
+        log.segment_us = std::uint64_t{options.segment_seconds} * 1'000'000;
+        if (options.durability == Durability::Logged) {
+            // Syncs are few and large: what counts is that the disk does not lie idle between them.
+            log.segment.zero_ahead = 0;
+            log.segment.write_back = std::uint64_t{4} << 20U;
+        }
+        spares_ = std::make_unique<wal::SpareSegments>(*files_, log_directory(), options.segment_bytes, options.spare_segments);
+        log.spares = spares_.get();
+        snapshots_.set_segments(holds_, *spares_);
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
         if (!writer) {
             return std::move(writer).error().in("log");
@@ -72,8 +84,9 @@ public:
         if (auto stored = manifest_.change([&](recovery::Manifest& next) { note_position(next, *writer); }); !stored) {
             return stored;
         }
-        participant_ = std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
-                                                             options.durability == Durability::Synced, options.own_thread, *this);
+        participant_ =
+            std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
+                                                  options.durability == Durability::Synced, options.own_thread, *this, spares_.get());
         if (archiver_ != nullptr) {
             if (options.own_thread) {
                 archiver_->start();
@@ -89,6 +102,9 @@ public:
     /// What the manifest says now. Any thread.
     [[nodiscard]] recovery::Manifest manifest() const { return manifest_.manifest(); }
     [[nodiscard]] FileSystem& files() const noexcept { return *files_; }
+
+    /// What keeps segments of the log that snapshots no longer need: archives and backups hold them here.
+    [[nodiscard]] wal::SegmentHolds& segment_holds() noexcept { return holds_; }
 
     /// Waits until versions up to `version` are written (`Logged`) or on disk (`Synced`). Any thread.
     [[nodiscard]] Result<void> flush(std::uint64_t version, Durability level) noexcept {
@@ -162,6 +178,12 @@ public:
         static_cast<void>(lock_.release()); // NOLINT: the lock belongs to the parent
     }
 
+    /// See `AnyDatabase::on_log_state`.
+    void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
+        state_feed_.listen(std::move(listener), pipeline);
+    }
+    void state_changed() noexcept override { state_feed_.announce(*participant_); }
+
     Result<void> segment_begun(const wal::LogWriter& log) override {
         ECSDB_KILL_POINT("log: segment begun, manifest not yet stored");
         Result<void> stored = manifest_.change([&](recovery::Manifest& next) {
@@ -188,7 +210,10 @@ private:
     recovery::ManifestKeeper manifest_;
     Snapshots snapshots_;
     std::unique_ptr<recovery::Archiver> archiver_; ///< Null without an archive.
-    std::unique_ptr<wal::LogParticipant> participant_;
+    LogStateFeed state_feed_;
+    wal::SegmentHolds holds_;
+    std::unique_ptr<wal::SpareSegments> spares_;
+    std::unique_ptr<wal::LogParticipant> participant_; // uses the above
 };
 
 } // namespace ecsdb

@@ -135,6 +135,13 @@ public:
         return state;
     }
 
+    /// See `AnyDatabase::on_log_state`.
+    void listen_to_log(std::shared_ptr<LogStateListener> listener) noexcept {
+        if (durable_ != nullptr && !pipeline_->fork_guard().in_child()) {
+            durable_->listen(std::move(listener), *pipeline_);
+        }
+    }
+
     [[nodiscard]] Result<void> close() noexcept {
         if (pipeline_ == nullptr || closed_) {
             return {};

@@ -107,7 +107,33 @@ private:
         if (manifest->previous) {
             report().remarks += "MANIFEST could not be used (" + manifest->problem + "), the one before it was; ";
         }
-        return recover(std::move(lock), std::move(manifest->manifest));
+        return writes() ? recover(std::move(lock), std::move(manifest->manifest)) : recover_beside_writer(std::move(manifest->manifest));
+    }
+
+    /// A writer in another process may let go of files, and use them again, while they are read here: then there is a newer manifest.
+    Result<void> recover_beside_writer(recovery::Manifest manifest) {
+        constexpr int most_attempts = 8;
+        for (int attempt = 1;; ++attempt) {
+            const std::uint64_t first_needed = manifest.first_needed_segment;
+            Result<void> recovered = recover(nullptr, std::move(manifest));
+            if (recovered || attempt == most_attempts) {
+                return recovered;
+            }
+            auto newer = recovery::load_manifest(*files_, options_.directory);
+            if (!newer || newer->manifest.first_needed_segment == first_needed) {
+                return recovered;
+            }
+            drop_store();
+            report() = {};
+            manifest = std::move(newer->manifest);
+        }
+    }
+    /// What was loaded half-way is thrown away with its store.
+    void drop_store() noexcept {
+        engine_->pipeline_.reset();
+        if (engine_->store_ != nullptr) {
+            std::exchange(engine_->store_, nullptr)->drop_owner();
+        }
     }
 
     /// A directory without a manifest becomes a database, unless something of one is already there.
@@ -293,9 +319,7 @@ private:
             return newest;
         }
         report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
-        // What was loaded half-way is thrown away with its store.
-        engine_->pipeline_.reset();
-        std::exchange(engine_->store_, nullptr)->drop_owner();
+        drop_store();
         if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
             return made;
         }
@@ -347,20 +371,35 @@ private:
         Replay(storage::WriteBuffer& state, RecoveryReport& report, snapshot::LaterCounts& counts) noexcept
             : state_{&state}, applier_{state}, report_{&report}, counts_{&counts} {}
         Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
-            if (lsn > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn - 1)) {
-                return no_memory();
-            }
+            return transactions(lsn, time, {&delta, 1});
+        }
+        Result<void> transactions(std::uint64_t lsn, std::uint64_t time, std::span<const std::span<const std::byte>> deltas) override {
             // All of the log is one batch, begun by its first transaction: nobody reads in between.
             if (!begun_ && !state_->begin_batch()) {
                 return no_memory();
             }
             begun_ = true;
-            auto applied = applier_.apply(delta, time * 1000);
-            if (!applied) {
-                return std::move(applied).error().in("transaction " + std::to_string(lsn));
+            Result<void> done;
+            views_.clear();
+            for (std::size_t i = 0; done && i < deltas.size(); ++i) {
+                if (auto view = delta::DeltaView::parse(deltas[i])) {
+                    views_.push_back(*view);
+                } else {
+                    done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
+                }
             }
-            report_->replayed += *applied ? 1U : 0U;
-            return {};
+            applier_.prefetch(views_);
+            for (std::size_t i = 0; done && i < views_.size(); ++i) {
+                if (lsn + i > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn + i - 1)) {
+                    return no_memory();
+                }
+                if (auto applied = applier_.apply(views_[i], time * 1000)) {
+                    report_->replayed += *applied ? 1U : 0U;
+                } else {
+                    done = std::move(applied).error().in("transaction " + std::to_string(lsn + i));
+                }
+            }
+            return done;
         }
         [[nodiscard]] bool finish() noexcept {
             if (begun_) {
@@ -375,6 +414,7 @@ private:
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
         snapshot::LaterCounts* counts_;
+        std::vector<delta::DeltaView> views_;
         bool begun_ = false;
     };
 

@@ -20,7 +20,7 @@
 namespace ecsdb {
 
 /// What the value of an option counts, and so how it may be written.
-enum class OptionKind : std::uint8_t { Count, Bytes, Nanoseconds, Flag, Word, Text };
+enum class OptionKind : std::uint8_t { Count, Bytes, Nanoseconds, Seconds, Flag, Word, Text };
 
 /// One option. Everything but text is handled as a number: a flag is 0 or 1, a word its position in `words`.
 struct OptionEntry {
@@ -100,6 +100,11 @@ inline constexpr std::array option_table{
     detail::at_most(detail::option<&Options::batch_ns>("batch_ns", OptionKind::Nanoseconds, 0, 1'000'000'000), "a second"),
     detail::option<&Options::own_thread>("own_thread", OptionKind::Flag, 0, 1),
     detail::option<&Options::segment_bytes>("segment_bytes", OptionKind::Bytes, 8192),
+    detail::option<&Options::segment_seconds>("segment_seconds", OptionKind::Seconds),
+    detail::option<&Options::spare_segments>("spare_segments", OptionKind::Count),
+    detail::text_option("archive_directory", &Options::archive_directory),
+    detail::option<&Options::archive_keep_bytes>("archive_keep_bytes", OptionKind::Bytes),
+    detail::option<&Options::archive_keep_seconds>("archive_keep_seconds", OptionKind::Seconds),
 };
 
 /// What a number must be for this option: "1 to 8192".

@@ -8,6 +8,8 @@
 #include "ecsdb/snapshot/writer.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/log_participant.hpp"
+#include "ecsdb/wal/segment_holds.hpp"
+#include "ecsdb/wal/spare_segments.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -15,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
@@ -36,6 +39,12 @@ public:
 
     /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
     void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
+
+    /// What holds segments of the log, and where those go that nobody needs. Before the first snapshot.
+    void set_segments(wal::SegmentHolds& holds, wal::SpareSegments& spares) noexcept {
+        holds_ = &holds;
+        spares_ = &spares;
+    }
 
     /// Saves the newest version and lets go of what only older snapshots need. Any thread but the writer's.
     [[nodiscard]] Result<void> take(transaction::Pipeline& pipeline, wal::LogParticipant& log) noexcept {
@@ -121,14 +130,19 @@ private:
                 }
             }
         }
-        const std::string log = directory + '/' + detail::log_directory_name;
-        if (auto names = files_->list(log)) {
+        // What others hold stays; the rest is kept for new segments to be written into, or removed.
+        const std::uint64_t below = holds_->lowest(segments_below);
+        std::vector<std::uint64_t> unneeded;
+        if (auto names = files_->list(directory + '/' + detail::log_directory_name)) {
             for (const std::string& name : *names) {
                 const std::optional<std::uint64_t> number = wal::parse_segment_file_name(name);
-                if (number && *number < segments_below) {
-                    static_cast<void>(files_->remove(log + '/' + name));
+                if (number && *number < below) {
+                    unneeded.push_back(*number);
                 }
             }
+        }
+        if (!unneeded.empty()) {
+            static_cast<void>(spares_->retire(unneeded));
         }
     }
 
@@ -136,6 +150,8 @@ private:
     Allocator* allocator_;
     recovery::ManifestKeeper* manifest_;
     recovery::Archiver* archiver_ = nullptr;
+    wal::SegmentHolds* holds_ = nullptr;
+    wal::SpareSegments* spares_ = nullptr;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
 };

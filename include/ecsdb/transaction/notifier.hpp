@@ -97,7 +97,7 @@ public:
         begin();
         const bool refused_already = continuation.refused_.has_value();
         refused_already ? append(continuation) : insert(continuation);
-        const bool ready = refused_already || producer->is_done(sequence);
+        const bool ready = refused_already || producer == nullptr || producer->is_done(sequence);
         lock.unlock(); // from here on the continuation may be gone
         if (ready) {
             bell_.ring();

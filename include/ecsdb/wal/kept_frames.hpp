@@ -57,12 +57,8 @@ public:
     void clear() noexcept {
         while (first_ != nullptr) {
             Block* const block = std::exchange(first_, first_->next);
-            if (block->capacity > block_bytes) {
-                release(block);
-            } else {
-                block->next = std::exchange(free_, block);
-                ++free_blocks_;
-            }
+            block->next = std::exchange(free_, block);
+            ++free_blocks_;
         }
         // A burst's memory goes back little by little, so that ordinary ups and downs cost nothing.
         if (free_blocks_ > 2 * blocks_ + 1) {
@@ -98,12 +94,17 @@ private:
     };
 
     [[nodiscard]] Block* take(std::size_t bytes) noexcept {
-        if (bytes <= block_bytes && free_ != nullptr) {
-            Block* const block = std::exchange(free_, free_->next);
+        for (Block** link = &free_; *link != nullptr; link = &(*link)->next) {
+            if (Block* const block = *link; block->capacity >= bytes) {
+                *link = std::exchange(block->next, nullptr);
+                --free_blocks_;
+                block->size = 0;
+                return block;
+            }
+        }
+        if (free_ != nullptr) { // too small, all of them: larger ones are wanted by now
+            release(std::exchange(free_, free_->next));
             --free_blocks_;
-            block->next = nullptr;
-            block->size = 0;
-            return block;
         }
         const std::size_t capacity = std::max(bytes, block_bytes);
         if (capacity > static_cast<std::size_t>(-1) / 2) {

@@ -28,13 +28,18 @@ namespace ecsdb::wal {
 /// when a second or 64 MiB have gathered, or somebody asks. The writer never waits for the disk unless the thread is several buffers
 /// behind. Logged without a thread of its own: the writer writes each batch, and syncs when 64 MiB have gathered.
 ///
+/// Where there may be threads, the log's also makes a file ready for the next segment and sees to it that a segment ends in time though
+/// nothing is written.
+///
 /// After a failed write or sync nothing more is accepted: every later transaction fails with `ReadOnly` until `resume`.
 class LogParticipant final : public transaction::Participant {
 public:
+    /// `spares`: where the log gets its files, to be filled by the log's thread; may be null. Must outlive this, as all that is given.
     LogParticipant(LogWriter writer, const Schema& schema, Clock& clock, Allocator& allocator, bool synced, bool own_thread,
-                   LogObserver& observer)
-        : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, synced_{synced},
-          own_thread_{own_thread && !synced} {
+                   LogObserver& observer, SpareSegments* spares = nullptr)
+        : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, spares_{spares},
+          synced_{synced}, own_thread_{own_thread && !synced}, has_thread_{own_thread},
+          segments_end_in_time_{log_.with_writer([](const LogWriter& log) { return log.ends_segments_in_time(); })} {
         for (std::unique_ptr<Buffer>& buffer : buffers_) {
             buffer = std::make_unique<Buffer>(allocator);
         }
@@ -43,9 +48,9 @@ public:
     }
     ~LogParticipant() override { stop(); }
 
-    /// Starts the log's thread, if this level has one.
+    /// Starts the log's thread, if there may be one.
     void start() {
-        if (own_thread_) {
+        if (has_thread_) {
             thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
         }
     }
@@ -91,6 +96,7 @@ public:
             end_group();
         }
         if (!group_open_) {
+            filling_since_ = bytes.empty() ? time : filling_since_;
             group_ = begin_frame(bytes);
             group_open_ = true;
             group_lsn_ = transaction.version;
@@ -117,7 +123,9 @@ public:
             return written;
         }
         sealed_bytes_ = bytes.size();
-        if (hungry_.load(std::memory_order_relaxed) != 0 || bytes.size() >= buffer_bytes) {
+        const bool due = bytes.size() >= few_bytes || group_time_ >= filling_since_ + most_delay_us ||
+                         written_wanted_.load(std::memory_order_relaxed) != 0 || sync_wanted_.load(std::memory_order_relaxed) != 0;
+        if (bytes.size() >= buffer_bytes || (due && hungry_.load(std::memory_order_relaxed) != 0)) {
             hand_over();
         }
         return {};
@@ -128,8 +136,7 @@ public:
         bytes.resize_down(sealed_bytes_);
         group_open_ = false;
         if (bytes.failed()) { // only an empty buffer starts anew
-            hand_over();
-            bytes.clear();
+            bytes.empty() ? bytes.clear() : hand_over();
         }
     }
 
@@ -173,14 +180,11 @@ public:
         if (!own_thread_) {
             return log_.sync(); // everything published is written already; only a sync can be missing
         }
-        if (sync) {
-            sync_wanted_.fetch_add(1, std::memory_order_seq_cst);
-        }
+        std::atomic<std::uint32_t>& wanted = sync ? sync_wanted_ : written_wanted_;
+        wanted.fetch_add(1, std::memory_order_seq_cst);
         work_.notify_now();
         done_.wait(*clock_, no_timeout, [&] { return !log_.accepts() || reached(); });
-        if (sync) {
-            sync_wanted_.fetch_sub(1, std::memory_order_relaxed);
-        }
+        wanted.fetch_sub(1, std::memory_order_relaxed);
         return reached() ? Result<void>{} : Result<void>{log_.refusal()};
     }
 
@@ -229,6 +233,10 @@ private:
 
     static constexpr std::size_t group_bytes = std::size_t{1} << 20U;
     static constexpr std::size_t buffer_bytes = std::size_t{64} << 10U;
+    /// While the writer has more to do and nobody waits, a few large writes take less from it than many small ones: the log's thread needs
+    /// a core too.
+    static constexpr std::size_t few_bytes = std::size_t{16} << 10U;
+    static constexpr std::uint64_t most_delay_us = 1'000;
     static constexpr std::uint64_t sync_interval_ns = 1'000'000'000;
 
     void end_group() noexcept {
@@ -273,11 +281,13 @@ private:
                 unsynced_since = unsynced_since == 0 ? clock_->monotonic_ns() : unsynced_since;
             } else if (stop.stop_requested()) {
                 return;
+            } else if (log_.wants_spare()) {
+                prepare_spare(stop);
             } else {
                 // From now on a batch need not fill a buffer to be handed over.
                 hungry_.store(1, std::memory_order_relaxed);
                 work_.wait(*clock_, wait_ns(unsynced_since), [&] {
-                    return handed_.load(std::memory_order_seq_cst) != taken || stop.stop_requested() ||
+                    return handed_.load(std::memory_order_seq_cst) != taken || stop.stop_requested() || log_.wants_spare() ||
                            (sync_wanted_.load(std::memory_order_seq_cst) != 0 && unsynced_since != 0);
                 });
             }
@@ -288,11 +298,24 @@ private:
                 done_.notify();
                 unsynced_since = 0;
             }
+            if (segments_end_in_time_) {
+                log_.rotate_if_over_age(clock_->wall_ns() / 1000);
+            }
         }
     }
+
+    /// Gives up where there is something more important to do: then the next segment gets a new file.
+    void prepare_spare(const std::stop_token& stop) noexcept {
+        const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
+        // Where it fails, the next segment will tell: nothing depends on a spare.
+        static_cast<void>(
+            spares_->prepare([&] { return handed_.load(std::memory_order_relaxed) == taken && !stop.stop_requested() && log_.accepts(); }));
+        log_.spare_prepared();
+    }
+
     [[nodiscard]] std::uint64_t wait_ns(std::uint64_t unsynced_since) const noexcept {
         if (unsynced_since == 0) {
-            return no_timeout;
+            return segments_end_in_time_ ? sync_interval_ns : no_timeout;
         }
         const std::uint64_t waited = clock_->monotonic_ns() - unsynced_since;
         return waited >= sync_interval_ns ? 0 : sync_interval_ns - waited;
@@ -302,8 +325,11 @@ private:
     PersistedPart persisted_; // the database's writer's
     ByteBuffer note_;         // likewise
     Clock* clock_;
+    SpareSegments* spares_;
     bool synced_;
-    bool own_thread_;
+    bool own_thread_; ///< The log's thread writes.
+    bool has_thread_; ///< There is one.
+    bool segments_end_in_time_;
 
     // The writer's.
     std::array<std::unique_ptr<Buffer>, 8> buffers_;
@@ -314,11 +340,13 @@ private:
     std::size_t group_ = 0;
     std::uint64_t group_lsn_ = 0;
     std::uint64_t group_time_ = 0;
+    std::uint64_t filling_since_ = 0; ///< When the buffer got its first group.
     bool group_open_ = false;
 
     alignas(64) std::atomic<std::uint64_t> handed_{0};
     alignas(64) std::atomic<std::uint64_t> taken_{0};
     std::atomic<std::uint32_t> hungry_{1};
+    std::atomic<std::uint32_t> written_wanted_{0};
     std::atomic<std::uint32_t> sync_wanted_{0};
     std::atomic<std::uint64_t> reserve_mark_{0};
     WakeUp work_;

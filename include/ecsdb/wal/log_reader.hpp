@@ -32,6 +32,17 @@ public:
     /// Transaction `lsn`, one more than the one before. The delta lives until the call returns.
     virtual Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) = 0;
 
+    /// Transactions `lsn` and following, at most `most_at_once`, committed together. By default they are taken one by one.
+    virtual Result<void> transactions(std::uint64_t lsn, std::uint64_t time, std::span<const std::span<const std::byte>> deltas) {
+        for (const std::span<const std::byte> delta : deltas) {
+            if (auto used = transaction(lsn++, time, delta); !used) {
+                return used;
+            }
+        }
+        return {};
+    }
+    static constexpr std::size_t most_at_once = 16;
+
     /// The schema in force after transaction `lsn`. May repeat the one that is in force already.
     virtual Result<void> schema(std::uint64_t lsn, std::span<const std::byte> encoded) {
         static_cast<void>(lsn);
@@ -288,10 +299,22 @@ private:
         if (count_records(frame.payload) == 0) {
             return std::string{"the lengths of the frame's transactions do not add up"};
         }
-        auto used = for_each_record(frame.payload, [&](std::span<const std::byte> delta) {
-            ++scan_.end.lsn;
-            return hand_out(frame.header.time, delta, visitor);
+        std::array<std::span<const std::byte>, LogVisitor::most_at_once> deltas;
+        std::size_t held = 0;
+        const auto hand_out_held = [&]() -> Result<void> {
+            const std::uint64_t first = scan_.end.lsn + 1 - held;
+            return held == 0 ? Result<void>{}
+                             : visitor.transactions(first, frame.header.time, std::span{deltas}.first(std::exchange(held, 0)));
+        };
+        auto used = for_each_record(frame.payload, [&](std::span<const std::byte> delta) -> Result<void> {
+            if (++scan_.end.lsn <= options_.after_lsn) {
+                return {};
+            }
+            ++scan_.transactions;
+            deltas[held++] = delta;
+            return held == deltas.size() ? hand_out_held() : Result<void>{};
         });
+        used = used ? hand_out_held() : std::move(used);
         return used ? Result<std::string>{std::string{}} : std::move(used).error();
     }
 

@@ -29,6 +29,9 @@ struct LogOptions {
     std::uint64_t salt_seed = 0;
     /// A single batch of frames larger than a segment gets a segment of its own size.
     SegmentOptions segment;
+    /// Microseconds after which a segment with anything in it is to be followed by another, as the frames' times tell; 0: never.
+    std::uint64_t segment_us = 0;
+    SpareSegments* spares = nullptr; ///< Where files for new segments come from, if anywhere. Must outlive the log.
 };
 
 /// What one `append` did.
@@ -61,6 +64,11 @@ public:
                 return std::move(synced).error();
             }
         }
+        if (options.spares != nullptr) {
+            if (auto found = options.spares->find(); !found) {
+                return std::move(found).error();
+            }
+        }
         Tail tail;
         tail.boundary = start.previous;
         tail.time = start.last_time;
@@ -83,6 +91,13 @@ public:
             return state_.error().clone();
         }
         Appended done;
+        if (frames.size() >= frame_header_size && is_over_age(decode_frame_header(frames.data()).time)) {
+            // Where there is no room for another segment, this one still has some.
+            done.new_segment = rotate(frames.size()).has_value();
+            if (!state_) {
+                return state_.error().clone();
+            }
+        }
         if (frames.size() > segment_.writer.remaining()) {
             if (auto rotated = rotate(frames.size()); !rotated) {
                 return fail(std::move(rotated).error());
@@ -97,6 +112,7 @@ public:
             return fail(std::move(written).error());
         }
         tail_ = *tail;
+        begun_ = begun_ == 0 ? tail_.time : begun_;
         done.last_lsn = tail_.boundary.lsn;
         return done;
     }
@@ -134,6 +150,7 @@ public:
             return fail(std::move(published).error());
         }
         segment_ = std::move(*fresh);
+        begun_ = 0;
         synced_offset_ = segment_header_size;
         tail_.running_crc = segment_.writer.header_crc();
         if (tail_.next_part == 0) {
@@ -157,14 +174,14 @@ public:
         }
         const auto tail = fill(*fresh, batches);
         if (!tail) {
-            // Nobody may build on a file whose sync failed.
-            static_cast<void>(files_->remove((directory_ + '/').append(spare_file_name)));
+            fresh->writer.give_up();
             return tail.error().clone();
         }
         if (auto published = fresh->writer.publish(); !published) {
             return published;
         }
         segment_ = std::move(*fresh);
+        begun_ = batches.empty() ? 0 : tail->time;
         tail_ = *tail;
         durable_ = tail->boundary;
         synced_offset_ = segment_.writer.offset();
@@ -187,6 +204,17 @@ public:
         }
         state_ = Result<void>{Error{ErrorCode::Closed, directory_ + ": the log was closed"}};
         return {};
+    }
+
+    [[nodiscard]] bool ends_segments_in_time() const noexcept { return options_.segment_us != 0; }
+    /// Whether it is longer ago, at `time`, than is wanted that the segment got its first frame.
+    [[nodiscard]] bool is_over_age(std::uint64_t time) const noexcept {
+        return options_.segment_us != 0 && begun_ != 0 && tail_.next_part == 0 && time > begun_ && time - begun_ >= options_.segment_us;
+    }
+    /// Whether a spare should be made ready for the segment to come.
+    [[nodiscard]] bool wants_spare() const noexcept {
+        return options_.spares != nullptr && options_.segment.zero_ahead != 0 && segment_.writer.offset() > segment_.writer.remaining() &&
+               options_.spares->is_empty();
     }
 
     /// Whether nothing can be appended before `resume`, or ever again after `close`.
@@ -251,7 +279,7 @@ private:
         header.epoch = options.epoch;
         SegmentOptions segment = options.segment;
         segment.bytes = std::max<std::uint64_t>(segment.bytes, segment_header_size + room);
-        auto writer = SegmentWriter::create(files, directory, header, segment);
+        auto writer = SegmentWriter::create(files, directory, header, segment, options.spares);
         if (!writer) {
             return std::move(writer).error();
         }
@@ -358,6 +386,7 @@ private:
     Tail tail_;
     LogPosition durable_;
     std::uint64_t synced_offset_ = segment_header_size;
+    std::uint64_t begun_ = 0; // when the segment got its first frame; 0: it has none
     std::uint64_t next_segment_;
     Result<void> state_;
 };

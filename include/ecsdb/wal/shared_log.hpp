@@ -17,6 +17,17 @@
 
 namespace ecsdb {
 
+/// In what state a database's log is (reliability rule 15).
+enum class LogCondition : std::uint8_t {
+    Ok,         ///< Writes are accepted.
+    NoSpace,    ///< The disk or a quota is full: `resume` once there is room.
+    SyncFailed, ///< A write or a sync failed: `resume` once the cause is gone.
+    NoMemory,   ///< There was none to write with: `resume` once there is.
+    Corruption, ///< What is on the disk contradicts itself: only opening the database again helps.
+    ReadOnly,   ///< Opened so, or in a forked child.
+    Closed,
+};
+
 /// Whether a database accepts writes, and how far its files are behind what is visible.
 struct LogState {
     /// Success while writes are accepted. Otherwise why not: `NoSpace`, `Io` or `OutOfMemory` after a failure of the log, which `resume`
@@ -25,6 +36,28 @@ struct LogState {
     std::uint64_t written_version = 0; ///< Given to the operating system: outlives the process,
     std::uint64_t durable_version = 0; ///< and on the disk: outlives a power cut. Both 0 where there is no log.
     std::size_t kept_bytes = 0;        ///< Memory taken for what is not durable yet, which `resume` would write.
+
+    /// `writes` as a word.
+    [[nodiscard]] LogCondition condition() const noexcept {
+        if (writes) {
+            return LogCondition::Ok;
+        }
+        switch (writes.error().code()) {
+        case ErrorCode::NoSpace:
+            return LogCondition::NoSpace;
+        case ErrorCode::OutOfMemory:
+            return LogCondition::NoMemory;
+        case ErrorCode::Corrupt:
+            return LogCondition::Corruption;
+        case ErrorCode::ReadOnly:
+        case ErrorCode::Forked:
+            return LogCondition::ReadOnly;
+        case ErrorCode::Closed:
+            return LogCondition::Closed;
+        default:
+            return LogCondition::SyncFailed;
+        }
+    }
 };
 
 } // namespace ecsdb
@@ -36,6 +69,8 @@ class LogObserver {
 public:
     /// A new segment was begun. An error counts as a failure of the log.
     virtual Result<void> segment_begun(const LogWriter& log) = 0;
+    /// The log has failed, or accepts frames again. On the thread that found out; the log can be used.
+    virtual void state_changed() noexcept = 0;
 
 protected:
     ~LogObserver() = default;
@@ -70,7 +105,7 @@ public:
     /// Writes whole frames (see `LogWriter::append`), and syncs them where asked. Refused with `refusal()` after an earlier failure; if it
     /// fails itself, with `OutcomeUnknown`, and of pending frames nothing is remembered.
     Result<void> write(std::span<std::byte> frames, Visibility visibility, bool sync) noexcept {
-        const std::lock_guard lock{mutex_};
+        const Turn turn{*this};
         Result<void> written = append(frames);
         bool kept = false;
         if (written && !sync) {
@@ -88,7 +123,7 @@ public:
 
     /// Makes everything written durable.
     Result<void> sync() noexcept {
-        const std::lock_guard lock{mutex_};
+        const Turn turn{*this};
         const Result<void> synced = sync_now();
         note_progress();
         return synced ? Result<void>{} : Result<void>{refusal()};
@@ -97,28 +132,26 @@ public:
     /// Begins a new segment; everything written is durable then. The number of the segment. Where there is no room for one, the log goes
     /// on in the old one; every other error is a failure of the log.
     [[nodiscard]] Result<std::uint64_t> rotate() noexcept {
-        const std::lock_guard lock{mutex_};
-        if (!accepts()) {
-            return refusal();
-        }
-        Result<void> rotated = writer_.rotate();
-        forget_durable();
-        const bool begun = rotated.has_value();
-        if (begun) {
-            rotated = observer_->segment_begun(writer_);
-        }
-        if (!rotated && (begun || writer_.failed())) {
-            static_cast<void>(fail(rotated.error()));
-        }
-        note_progress();
-        return rotated ? Result<std::uint64_t>{writer_.segment_number()} : Result<std::uint64_t>{std::move(rotated).error()};
+        const Turn turn{*this};
+        return rotate_now();
     }
+    /// The same, if the segment is older at `time`, in microseconds, than is wanted.
+    void rotate_if_over_age(std::uint64_t time) noexcept {
+        const Turn turn{*this};
+        if (accepts() && writer_.is_over_age(time)) {
+            static_cast<void>(rotate_now()); // what can go wrong is in the state
+        }
+    }
+    /// Whether the thread that has time should call `SpareSegments::prepare`.
+    [[nodiscard]] bool wants_spare() const noexcept { return wants_spare_.load(std::memory_order_relaxed); }
+    /// It has, or could not: not to be asked again for this segment.
+    void spare_prepared() noexcept { wants_spare_.store(false, std::memory_order_relaxed); }
 
     /// Writes what was kept into a new segment behind the last durable position, syncs it, and accepts frames again: everything written
     /// and everything visible is durable then, and what was refused or discarded is not in the log. Whoever calls sees to it that no frame
     /// comes between. On failure everything is as it was, but for the reason, and it may be called again. Nothing to do without a failure.
     Result<void> resume() noexcept {
-        const std::lock_guard lock{mutex_};
+        const Turn turn{*this};
         if (!failed()) {
             return {};
         }
@@ -139,12 +172,13 @@ public:
             failure_.emplace(resumed.error().clone());
         }
         note_progress();
+        state_changed_ = resumed.has_value();
         return resumed;
     }
 
     /// Ends the log in good order: everything written is durable then, and nothing more is accepted.
     Result<void> close(std::uint64_t time) noexcept {
-        const std::lock_guard lock{mutex_};
+        const Turn turn{*this};
         if (!accepts()) {
             return refusal();
         }
@@ -185,12 +219,46 @@ public:
     /// Runs `use(const LogWriter&)` while nothing is being written.
     template <typename Use>
     auto with_writer(Use&& use) {
-        const std::lock_guard lock{mutex_};
+        const Turn turn{*this};
         return use(std::as_const(writer_));
     }
 
 private:
     enum class Phase : std::uint8_t { Open, Failed, Closed };
+
+    /// One thread's turn at the writer. What has to be told is told after it.
+    class Turn {
+    public:
+        explicit Turn(SharedLog& log) noexcept : log_{&log}, lock_{log.mutex_} {}
+        ~Turn() {
+            const bool tell = std::exchange(log_->state_changed_, false);
+            lock_.unlock();
+            if (tell) {
+                log_->observer_->state_changed();
+            }
+        }
+
+    private:
+        SharedLog* log_;
+        std::unique_lock<std::mutex> lock_;
+    };
+
+    [[nodiscard]] Result<std::uint64_t> rotate_now() noexcept {
+        if (!accepts()) {
+            return refusal();
+        }
+        Result<void> rotated = writer_.rotate();
+        forget_durable();
+        const bool begun = rotated.has_value();
+        if (begun) {
+            rotated = observer_->segment_begun(writer_);
+        }
+        if (!rotated && (begun || writer_.failed())) {
+            static_cast<void>(fail(rotated.error()));
+        }
+        note_progress();
+        return rotated ? Result<std::uint64_t>{writer_.segment_number()} : Result<std::uint64_t>{std::move(rotated).error()};
+    }
 
     [[nodiscard]] Result<void> append(std::span<std::byte> frames) noexcept {
         if (!accepts()) {
@@ -232,12 +300,19 @@ private:
                                std::memory_order_seq_cst);
         durable_version_.store(writer_.durable_lsn(), std::memory_order_seq_cst);
         kept_bytes_.store(kept_.allocated_bytes(), std::memory_order_relaxed);
+        if (segment_ != writer_.segment_number() && writer_.wants_spare()) {
+            segment_ = writer_.segment_number();
+            wants_spare_.store(true, std::memory_order_relaxed);
+        }
     }
 
     [[nodiscard]] Error fail(const Error& cause) noexcept {
-        const std::lock_guard lock{failure_mutex_};
-        failure_.emplace(cause.clone());
+        {
+            const std::lock_guard lock{failure_mutex_};
+            failure_.emplace(cause.clone());
+        }
         phase_.store(Phase::Failed, std::memory_order_seq_cst);
+        state_changed_ = true;
         return Error{ErrorCode::OutcomeUnknown, "not visible, and whether it is on disk is not known: " + cause.message()};
     }
 
@@ -247,11 +322,14 @@ private:
     KeptFrames kept_;
     LogPosition durable_; // kept frames come after it
     bool complete_ = true;
+    bool state_changed_ = false;
+    std::uint64_t segment_ = 0; // the last one for which a spare was wanted
 
     alignas(64) std::atomic<Phase> phase_{Phase::Open}; // every transaction looks at it, the rest is written with every buffer
     alignas(64) std::atomic<std::uint64_t> written_version_{0};
     std::atomic<std::uint64_t> durable_version_{0};
     std::atomic<std::size_t> kept_bytes_{0};
+    std::atomic<bool> wants_spare_{false};
     std::mutex failure_mutex_; // so that a refused transaction need not wait for the disk
     std::optional<Error> failure_;
 };

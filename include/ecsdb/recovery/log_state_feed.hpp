@@ -1,0 +1,102 @@
+/// @file
+/// Tells a listener that the log has failed or accepts writes again, where all callbacks run and never on the thread that found out.
+#pragma once
+
+#include "ecsdb/core/result.hpp"
+#include "ecsdb/transaction/pipeline.hpp"
+#include "ecsdb/wal/log_participant.hpp"
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <utility>
+
+namespace ecsdb {
+
+/// Hears of changes of the log's state.
+class LogStateListener {
+public:
+    virtual ~LogStateListener() = default;
+    virtual void changed(const LogState& state) noexcept = 0;
+};
+
+template <typename Fn>
+class CallOnLogState final : public LogStateListener {
+public:
+    explicit CallOnLogState(Fn fn) : fn_{std::move(fn)} {}
+    void changed(const LogState& state) noexcept override { fn_(state); }
+
+private:
+    Fn fn_;
+};
+
+/// Brings changes of the log's state to the notifier's thread. Any thread; the log must outlive it.
+class LogStateFeed {
+public:
+    LogStateFeed() = default;
+    LogStateFeed(const LogStateFeed&) = delete;
+    LogStateFeed& operator=(const LogStateFeed&) = delete;
+
+    /// `listener` hears of every change from now on, through the callbacks of `pipeline`; null for nobody. When this returns, the listener
+    /// before it has heard its last, unless a callback calls.
+    void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
+        {
+            const std::lock_guard lock{mutex_};
+            pipeline_ = &pipeline;
+            listener_.swap(listener);
+        }
+        // Acquire pairs with the release in `tell`.
+        while (listener != nullptr && !pipeline.is_notifying() && telling_.load(std::memory_order_acquire) == listener.get()) {
+            std::this_thread::yield();
+        }
+    }
+
+    /// The state has changed; `log` says to what by the time the listener is called. Where memory is refused nobody is told: the state
+    /// itself says it too.
+    void announce(wal::LogParticipant& log) noexcept {
+        std::unique_lock lock{mutex_};
+        auto* const telling = listener_ == nullptr ? nullptr : new (std::nothrow) Telling{*this, log};
+        transaction::Pipeline* const pipeline = pipeline_;
+        lock.unlock();
+        if (telling != nullptr) {
+            pipeline->await(*telling, nullptr, 0, Error{ErrorCode::ReadOnly, "the log's state has changed"}); // goes on at once
+        }
+    }
+
+private:
+    class Telling final : public transaction::Continuation {
+    public:
+        Telling(LogStateFeed& feed, wal::LogParticipant& log) noexcept : feed_{&feed}, log_{&log} {}
+        void resume(Result<void>) noexcept override {
+            const std::unique_ptr<Telling> gone_afterwards{this};
+            feed_->tell(log_->state());
+        }
+
+    private:
+        LogStateFeed* feed_;
+        wal::LogParticipant* log_;
+    };
+
+    void tell(const LogState& state) noexcept {
+        std::shared_ptr<LogStateListener> listener;
+        {
+            const std::lock_guard lock{mutex_};
+            listener = listener_; // it may take itself away
+            telling_.store(listener.get(), std::memory_order_relaxed);
+        }
+        if (listener != nullptr) {
+            listener->changed(state);
+        }
+        listener.reset();
+        telling_.store(nullptr, std::memory_order_release); // pairs with the acquire in `listen`
+    }
+
+    std::mutex mutex_;
+    transaction::Pipeline* pipeline_ = nullptr;
+    std::shared_ptr<LogStateListener> listener_;
+    std::atomic<const LogStateListener*> telling_{nullptr};
+};
+
+} // namespace ecsdb

@@ -1,0 +1,88 @@
+/// @file
+/// Who still needs which segments of the log: what keeps an archive or a copy from being overtaken by its reuse.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ecsdb::wal {
+
+/// The named holders of segments (design D20). What any of them holds is neither removed nor used again, however many snapshots are taken:
+/// a holder that never goes on makes the log grow without bound, and `list` tells which one it is.
+///
+/// Any thread. Must outlive its holds.
+class SegmentHolds {
+    struct Holder {
+        const void* hold;
+        std::string name;
+        std::uint64_t first_needed;
+    };
+
+public:
+    SegmentHolds() = default;
+    SegmentHolds(const SegmentHolds&) = delete;
+    SegmentHolds& operator=(const SegmentHolds&) = delete;
+
+    /// Holds segments until destroyed. An archive makes one at opening, from its position, and goes on as segments have been copied; a
+    /// backup makes one for as long as it takes. For one thread at a time.
+    class Hold {
+    public:
+        /// Holds segment `first_needed` and all after it.
+        Hold(SegmentHolds& holds, std::string name, std::uint64_t first_needed) : holds_{&holds} {
+            const std::lock_guard lock{holds.mutex_};
+            holds.holders_.push_back({this, std::move(name), first_needed});
+        }
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+        ~Hold() {
+            const std::lock_guard lock{holds_->mutex_};
+            std::erase_if(holds_->holders_, [this](const Holder& holder) { return holder.hold == this; });
+        }
+
+        /// Lets go of segments below `first_needed`, which may not go back.
+        void advance(std::uint64_t first_needed) noexcept {
+            const std::lock_guard lock{holds_->mutex_};
+            for (Holder& holder : holds_->holders_) {
+                if (holder.hold == this) {
+                    holder.first_needed = std::max(holder.first_needed, first_needed);
+                }
+            }
+        }
+
+    private:
+        SegmentHolds* holds_;
+    };
+
+    /// Who holds what, for a person to read.
+    struct Listed {
+        std::string name;
+        std::uint64_t first_needed = 0;
+    };
+    [[nodiscard]] std::vector<Listed> list() const {
+        const std::lock_guard lock{mutex_};
+        std::vector<Listed> listed;
+        for (const Holder& holder : holders_) {
+            listed.push_back({holder.name, holder.first_needed});
+        }
+        return listed;
+    }
+
+    /// The first segment anybody holds, or `otherwise`, whichever is lower. What is below it stays free: nobody may come to need it later.
+    [[nodiscard]] std::uint64_t lowest(std::uint64_t otherwise) const noexcept {
+        const std::lock_guard lock{mutex_};
+        for (const Holder& holder : holders_) {
+            otherwise = std::min(otherwise, holder.first_needed);
+        }
+        return otherwise;
+    }
+
+private:
+    mutable std::mutex mutex_; // held for a few instructions
+    std::vector<Holder> holders_;
+};
+
+} // namespace ecsdb::wal
