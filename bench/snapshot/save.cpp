@@ -1,4 +1,5 @@
 #include "snapshot/saved_world.hpp"
+#include "support/plain.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cstring>

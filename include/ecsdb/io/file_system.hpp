@@ -21,7 +21,15 @@ enum class FileMode : std::uint8_t {
     Read,      ///< An existing file; writing to it fails.
     ReadWrite, ///< An existing file.
     CreateNew, ///< A file that must not exist yet, for reading and writing.
+    /// The same for one that is large, written once and not read soon. Where the system can, writes whose memory, offset and size are
+    /// multiples of 4096 go past its cache, which costs less and leaves what is cached alone.
+    CreateStreamed,
 };
+
+/// Whether opening makes a file, which must not be there yet.
+[[nodiscard]] constexpr bool creates(FileMode mode) noexcept {
+    return mode == FileMode::CreateNew || mode == FileMode::CreateStreamed;
+}
 
 /// An open file; closed when destroyed, which neither syncs nor reports anything.
 ///

@@ -83,7 +83,9 @@ template <typename Transfer>
 
 class PosixFile final : public File {
 public:
-    PosixFile(FileDescriptor descriptor, std::string path) noexcept : descriptor_{std::move(descriptor)}, path_{std::move(path)} {}
+    /// `direct` goes past the page cache, where there is such a descriptor.
+    PosixFile(FileDescriptor descriptor, FileDescriptor direct, std::string path) noexcept
+        : descriptor_{std::move(descriptor)}, direct_{std::move(direct)}, path_{std::move(path)} {}
 
     [[nodiscard]] Result<std::size_t> pread(std::span<std::byte> out, std::uint64_t offset) noexcept override {
         std::size_t done = 0;
@@ -97,6 +99,18 @@ public:
     }
 
     Result<void> pwrite(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+        if (direct_.is_open() && (reinterpret_cast<std::uintptr_t>(bytes.data()) | offset | bytes.size()) % direct_alignment == 0) {
+            std::size_t past_cache = 0;
+            const bool written = transfer_all(bytes.size(), past_cache, [&](std::size_t from) {
+                return ::pwrite(direct_.number(), bytes.data() + from, bytes.size() - from, static_cast<off_t>(offset + from));
+            });
+            if (written && past_cache == bytes.size()) {
+                return {};
+            }
+            if (!written && errno != EINVAL) { // which says that the device wants it otherwise
+                return errno_error("write", path_, errno);
+            }
+        }
         std::size_t done = 0;
         const bool written = transfer_all(bytes.size(), done, [&](std::size_t from) {
             return ::pwrite(descriptor_.number(), bytes.data() + from, bytes.size() - from, static_cast<off_t>(offset + from));
@@ -155,7 +169,10 @@ public:
     }
 
 private:
+    static constexpr std::size_t direct_alignment = 4096;
+
     FileDescriptor descriptor_;
+    FileDescriptor direct_;
     std::string path_;
 };
 
@@ -228,9 +245,11 @@ public:
         const int flags = mode == FileMode::Read ? O_RDONLY : mode == FileMode::ReadWrite ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
         auto descriptor = detail::open_descriptor(path, flags);
         if (!descriptor.is_open()) {
-            return detail::errno_error(mode == FileMode::CreateNew ? "create" : "open", path, errno);
+            return detail::errno_error(creates(mode) ? "create" : "open", path, errno);
         }
-        return std::unique_ptr<File>{new detail::PosixFile{std::move(descriptor), path}};
+        // Not every file system can: then it is a file like any other.
+        auto direct = mode == FileMode::CreateStreamed ? detail::open_descriptor(path, O_WRONLY | O_DIRECT) : detail::FileDescriptor{-1};
+        return std::unique_ptr<File>{new detail::PosixFile{std::move(descriptor), std::move(direct), path}};
     }
 
     Result<void> create_directory(const std::string& path) noexcept override {

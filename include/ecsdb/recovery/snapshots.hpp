@@ -65,6 +65,7 @@ private:
         detail::CountsFromWriter counts{pipeline};
         snapshot::SnapshotOptions options{.allocator = *allocator_};
         options.counts = &counts;
+        options.own_thread = pipeline.options().own_thread;
         auto written = snapshot::write_snapshot(*files_, manifest_->directory() + '/' + name, root, pipeline.store().entity_versions(),
                                                 identity_of(root, pipeline.ids().next_fresh()), options);
         if (!written) {
