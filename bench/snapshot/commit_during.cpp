@@ -34,7 +34,7 @@ std::vector<double> commit_until(SavedGame& database, std::uint32_t first, Enoug
 
 /// How long a commit takes that is waited for, alone and beside snapshots that follow each other. An item is such a commit.
 void commit_during_snapshot_ecsdb(benchmark::State& state) {
-    const TemporaryDirectory directory{"commit_during"};
+    const TemporaryDirectory directory;
     SavedGame database = must(SavedGame::open(saved_options(directory)));
     const std::uint32_t first = fill(database, million).index();
     must(database.snapshot());

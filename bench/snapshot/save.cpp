@@ -22,7 +22,7 @@ std::uintmax_t snapshot_bytes(const std::filesystem::path& directory) {
 
 /// `db.snapshot()`: file, log switch and manifest, all on the disk when it returns. An item is an entity.
 void snapshot_ecsdb(benchmark::State& state) {
-    const TemporaryDirectory directory{"snapshot"};
+    const TemporaryDirectory directory;
     SavedGame database = must(SavedGame::open(saved_options(directory)));
     const ecsdb::Entity first = fill(database, million);
     std::uint32_t number = 0;
@@ -41,7 +41,7 @@ BENCHMARK(snapshot_ecsdb)->Name("snapshot/ecsdb")->UseManualTime()->Unit(benchma
 void snapshot_floor(benchmark::State& state) {
     constexpr std::size_t piece = std::size_t{1} << 20U;
     constexpr std::size_t bytes = 36'700'160; // as large as the snapshot of this world, in whole MiB
-    const TemporaryDirectory directory{"snapshot_floor"};
+    const TemporaryDirectory directory;
     std::filesystem::create_directory(directory.path());
     const std::string path = directory.path() + "/floor";
     PlainArray<std::uint64_t> words{bytes / sizeof(std::uint64_t)};

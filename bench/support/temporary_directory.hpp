@@ -1,20 +1,18 @@
 /// @file
-/// A directory of a benchmark's own, on the disk the temporary files lie on.
+/// A directory for a benchmark's files.
 #pragma once
 
 #include <filesystem>
 #include <string>
-
 #include <unistd.h>
 
 namespace bench {
 
-/// Goes with its owner, and what is in it.
+/// A directory that goes with its owner, below the system's temporary one.
 class TemporaryDirectory {
 public:
-    explicit TemporaryDirectory(const char* name)
-        : path_{std::filesystem::temp_directory_path() /
-                (std::string{"ecsdb_bench_"} + name + '_' + std::to_string(static_cast<long>(::getpid())))} {
+    TemporaryDirectory()
+        : path_{std::filesystem::temp_directory_path() / ("ecsdb_bench_" + std::to_string(static_cast<long>(::getpid())))} {
         std::filesystem::remove_all(path_);
     }
     TemporaryDirectory(const TemporaryDirectory&) = delete;

@@ -16,7 +16,7 @@ std::byte byte_at(std::uint64_t offset) {
 
 /// Streams bytes in steps of several sizes; what `finish`, or the first failing step, said.
 Result<void> stream(FileSystem& files, Allocator& allocator, std::uint64_t bytes, bool own_thread) {
-    auto file = files.open("file", FileMode::CreateStreamed);
+    auto file = files.open("file", FileMode::CreateNew);
     REQUIRE(file);
     FileStream out{**file, allocator, largest, own_thread};
     if (!out.begin()) {

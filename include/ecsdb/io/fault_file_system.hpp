@@ -181,6 +181,12 @@ private:
                 on_handle(FileOperation::Write, offset, bytes.size()), [&] { return below_->pwrite(bytes, offset); }, bytes,
                 [&](std::size_t part) { return below_->pwrite(bytes.first(part), offset); });
         }
+        Result<void> pwrite_uncached(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+            return system_->carry_out(
+                on_handle(FileOperation::Write, offset, bytes.size()), [&] { return below_->pwrite_uncached(bytes, offset); }, bytes,
+                [&](std::size_t part) { return below_->pwrite(bytes.first(part), offset); });
+        }
+        void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override { below_->begin_write_back(offset, bytes); }
         Result<void> sync() noexcept override {
             return system_->carry_out(on_handle(FileOperation::Sync, 0, 0), [&] { return below_->sync(); });
         }

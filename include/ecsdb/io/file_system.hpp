@@ -21,15 +21,7 @@ enum class FileMode : std::uint8_t {
     Read,      ///< An existing file; writing to it fails.
     ReadWrite, ///< An existing file.
     CreateNew, ///< A file that must not exist yet, for reading and writing.
-    /// The same for one that is large, written once and not read soon. Where the system can, writes whose memory, offset and size are
-    /// multiples of 4096 go past its cache, which costs less and leaves what is cached alone.
-    CreateStreamed,
 };
-
-/// Whether opening makes a file, which must not be there yet.
-[[nodiscard]] constexpr bool creates(FileMode mode) noexcept {
-    return mode == FileMode::CreateNew || mode == FileMode::CreateStreamed;
-}
 
 /// An open file; closed when destroyed, which neither syncs nor reports anything.
 ///
@@ -47,6 +39,16 @@ public:
 
     /// Writes all of `bytes` at `offset`; a gap before it reads as zeros. After a failure some of them may be there.
     virtual Result<void> pwrite(std::span<const std::byte> bytes, std::uint64_t offset) noexcept = 0;
+
+    /// The same for many bytes that nobody is going to read soon: past the page cache where the file system can, which spares a copy and
+    /// leaves the cache to others. One thread at a time; other calls on the file may come meanwhile, but for the same 4 KiB.
+    virtual Result<void> pwrite_uncached(std::span<const std::byte> bytes, std::uint64_t offset) noexcept { return pwrite(bytes, offset); }
+
+    /// Has the system begin to write a range to the disk, so that the next `sync` finds less to do. A hint: it promises nothing.
+    virtual void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept {
+        static_cast<void>(offset);
+        static_cast<void>(bytes);
+    }
 
     /// Makes contents and size durable. After a failure nobody knows what is durable: repeating the call proves nothing, since the
     /// system may have dropped what it could not write. A new file's name becomes durable only by `FileSystem::sync_directory`.

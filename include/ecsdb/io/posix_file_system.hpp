@@ -10,7 +10,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <string_view>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,7 +46,10 @@ class FileDescriptor {
 public:
     explicit FileDescriptor(int number) noexcept : number_{number} {}
     FileDescriptor(FileDescriptor&& other) noexcept : number_{std::exchange(other.number_, -1)} {}
-    FileDescriptor& operator=(FileDescriptor&&) = delete;
+    FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
     ~FileDescriptor() {
         if (number_ >= 0) {
             ::close(number_); // never again after EINTR: the number may already be somebody else's
@@ -83,9 +88,7 @@ template <typename Transfer>
 
 class PosixFile final : public File {
 public:
-    /// `direct` goes past the page cache, where there is such a descriptor.
-    PosixFile(FileDescriptor descriptor, FileDescriptor direct, std::string path) noexcept
-        : descriptor_{std::move(descriptor)}, direct_{std::move(direct)}, path_{std::move(path)} {}
+    PosixFile(FileDescriptor descriptor, std::string path) noexcept : descriptor_{std::move(descriptor)}, path_{std::move(path)} {}
 
     [[nodiscard]] Result<std::size_t> pread(std::span<std::byte> out, std::uint64_t offset) noexcept override {
         std::size_t done = 0;
@@ -99,18 +102,6 @@ public:
     }
 
     Result<void> pwrite(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
-        if (direct_.is_open() && (reinterpret_cast<std::uintptr_t>(bytes.data()) | offset | bytes.size()) % direct_alignment == 0) {
-            std::size_t past_cache = 0;
-            const bool written = transfer_all(bytes.size(), past_cache, [&](std::size_t from) {
-                return ::pwrite(direct_.number(), bytes.data() + from, bytes.size() - from, static_cast<off_t>(offset + from));
-            });
-            if (written && past_cache == bytes.size()) {
-                return {};
-            }
-            if (!written && errno != EINVAL) { // which says that the device wants it otherwise
-                return errno_error("write", path_, errno);
-            }
-        }
         std::size_t done = 0;
         const bool written = transfer_all(bytes.size(), done, [&](std::size_t from) {
             return ::pwrite(descriptor_.number(), bytes.data() + from, bytes.size() - from, static_cast<off_t>(offset + from));
@@ -119,6 +110,41 @@ public:
             return errno_error("write", path_, written ? EIO : errno);
         }
         return {};
+    }
+
+    Result<void> pwrite_uncached(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+        // Whole blocks only, from memory that is aligned as they are; what lies before and behind goes through the cache, page by page.
+        const std::size_t head = std::min<std::size_t>((block_bytes - offset % block_bytes) % block_bytes, bytes.size());
+        const std::size_t body = (bytes.size() - head) / block_bytes * block_bytes;
+        if (body < piece_bytes / 4 || !open_uncached()) {
+            return pwrite(bytes, offset);
+        }
+        std::size_t done = head;
+        for (std::size_t size = 0; done < head + body; done += size) {
+            size = std::min(head + body - done, piece_bytes);
+            const std::byte* piece = bytes.data() + done;
+            if (reinterpret_cast<std::uintptr_t>(piece) % block_bytes != 0) {
+                std::memcpy(piece_.get(), piece, size);
+                piece = piece_.get();
+            }
+            std::size_t written = 0;
+            const bool transferred = transfer_all(size, written, [&](std::size_t from) {
+                return ::pwrite(uncached_.number(), piece + from, size - from, static_cast<off_t>(offset + done + from));
+            });
+            if (!transferred && errno != EINVAL) {
+                return errno_error("write", path_, errno);
+            }
+            if (written != size) {
+                break; // not here after all: the rest as usual
+            }
+        }
+        Result<void> rest = pwrite(bytes.subspan(done), offset + done);
+        return rest && head != 0 ? pwrite(bytes.first(head), offset) : std::move(rest);
+    }
+
+    void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override {
+        static_cast<void>(
+            ::sync_file_range(descriptor_.number(), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
     }
 
     Result<void> sync() noexcept override {
@@ -169,11 +195,31 @@ public:
     }
 
 private:
-    static constexpr std::size_t direct_alignment = 4096;
+    static constexpr std::size_t block_bytes = 4096;
+    static constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
+
+    struct Free {
+        void operator()(std::byte* memory) const noexcept { std::free(memory); } // NOLINT: from aligned_alloc
+    };
+
+    /// A second descriptor of this very file, whatever its name is by now. False where there is none to be had; not tried again.
+    [[nodiscard]] bool open_uncached() noexcept {
+        if (!std::exchange(tried_uncached_, true)) {
+            piece_.reset(static_cast<std::byte*>(std::aligned_alloc(block_bytes, piece_bytes)));
+            if (piece_ != nullptr) {
+                char name[32] = {};
+                std::snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor_.number());
+                uncached_ = open_descriptor(name, O_WRONLY | O_DIRECT);
+            }
+        }
+        return uncached_.is_open();
+    }
 
     FileDescriptor descriptor_;
-    FileDescriptor direct_;
     std::string path_;
+    FileDescriptor uncached_{-1};
+    std::unique_ptr<std::byte, Free> piece_; // what is written past the cache on its way
+    bool tried_uncached_ = false;
 };
 
 /// An OFD lock: it belongs to the open file, not to the process, so closing some other descriptor of the file does not lose it.
@@ -245,11 +291,9 @@ public:
         const int flags = mode == FileMode::Read ? O_RDONLY : mode == FileMode::ReadWrite ? O_RDWR : O_RDWR | O_CREAT | O_EXCL;
         auto descriptor = detail::open_descriptor(path, flags);
         if (!descriptor.is_open()) {
-            return detail::errno_error(creates(mode) ? "create" : "open", path, errno);
+            return detail::errno_error(mode == FileMode::CreateNew ? "create" : "open", path, errno);
         }
-        // Not every file system can: then it is a file like any other.
-        auto direct = mode == FileMode::CreateStreamed ? detail::open_descriptor(path, O_WRONLY | O_DIRECT) : detail::FileDescriptor{-1};
-        return std::unique_ptr<File>{new detail::PosixFile{std::move(descriptor), std::move(direct), path}};
+        return std::unique_ptr<File>{new detail::PosixFile{std::move(descriptor), path}};
     }
 
     Result<void> create_directory(const std::string& path) noexcept override {

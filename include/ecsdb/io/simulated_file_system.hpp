@@ -116,12 +116,12 @@ public:
     [[nodiscard]] Result<std::unique_ptr<File>> open(const std::string& path, FileMode mode) noexcept override {
         const std::lock_guard lock{mutex_};
         const Place place = resolve(path);
-        if (creates(mode)) {
+        if (mode == FileMode::CreateNew) {
             if (auto created = create("create", path, place, Change::Kind::CreateFile); !created) {
                 return std::move(created).error();
             }
         }
-        const std::uint64_t id = creates(mode) ? disk_.lookup(place.directory, place.name) : place.node;
+        const std::uint64_t id = mode == FileMode::CreateNew ? disk_.lookup(place.directory, place.name) : place.node;
         detail::SimulatedDisk::Node* const node = disk_.find(id);
         if (node == nullptr) {
             return failure(ErrorCode::NotFound, "open", path, "no such file");

@@ -19,7 +19,7 @@
 namespace ecsdb::snapshot {
 
 /// A few buffers that are filled by one thread and written by another. Pieces begin and end on multiples of 4 KiB, in memory and in the
-/// file, so that they can go past the page cache (`FileMode::CreateStreamed`); only the last may end anywhere.
+/// file, so that they can go past the page cache (`File::pwrite_uncached`); only the last may end anywhere.
 ///
 /// The first failure is kept, and nothing is written after it. All calls from one thread. Allocator and file must outlive it.
 class FileStream {
@@ -79,7 +79,7 @@ private:
         const std::size_t bytes = everything ? full.size() : full.size() / alignment * alignment;
         if (!own_thread_) {
             if (status_) {
-                status_ = file_->pwrite(full.view().first(bytes), passed_on_);
+                status_ = file_->pwrite_uncached(full.view().first(bytes), passed_on_);
             }
             return go_on(full, bytes);
         }
@@ -132,7 +132,7 @@ private:
             const std::span<const std::byte> bytes = buffers_[written_].view().first(waiting_);
             if (status_) {
                 lock.unlock();
-                Result<void> written = file_->pwrite(bytes, offset);
+                Result<void> written = file_->pwrite_uncached(bytes, offset);
                 lock.lock();
                 status_ = std::move(written);
             }

@@ -385,12 +385,12 @@ private:
 
 /// Opens `path` as a new file, in the place of what an earlier attempt may have left there.
 [[nodiscard]] inline Result<std::unique_ptr<File>> open_anew(FileSystem& files, const std::string& path) {
-    auto file = files.open(path, FileMode::CreateStreamed);
+    auto file = files.open(path, FileMode::CreateNew);
     if (!file && file.error().code() == ErrorCode::AlreadyExists) {
         if (auto removed = files.remove(path); !removed) {
             return std::move(removed).error();
         }
-        file = files.open(path, FileMode::CreateStreamed);
+        file = files.open(path, FileMode::CreateNew);
     }
     return file;
 }
