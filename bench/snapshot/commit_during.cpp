@@ -24,7 +24,7 @@ std::vector<double> commit_until(SavedGame& database, std::uint32_t first, Enoug
     std::vector<double> seconds;
     std::mt19937 random{7};
     while (!enough(seconds.size())) {
-        const ecsdb::Entity entity{first + random() % million, 1};
+        const ecsdb::Entity entity{first + static_cast<std::uint32_t>(random() % million), 1, 0};
         const Stopwatch watch;
         must(database.update(entity, Position{1, 2, 3}).wait());
         seconds.push_back(watch.seconds());
@@ -34,7 +34,7 @@ std::vector<double> commit_until(SavedGame& database, std::uint32_t first, Enoug
 
 /// How long a commit takes that is waited for, alone and beside snapshots that follow each other. An item is such a commit.
 void commit_during_snapshot_ecsdb(benchmark::State& state) {
-    const TemporaryDirectory directory{"commit_during"};
+    const TemporaryDirectory directory;
     SavedGame database = must(SavedGame::open(saved_options(directory)));
     const std::uint32_t first = fill(database, million).index();
     must(database.snapshot());

@@ -9,7 +9,7 @@ using namespace bench;
 
 /// Opening a database from a snapshot of a million entities, into memory that was touched before. An item is an entity.
 void load_ecsdb(benchmark::State& state) {
-    const TemporaryDirectory directory{"load"};
+    const TemporaryDirectory directory;
     KeepingAllocator allocator;
     ecsdb::Options options = saved_options(directory);
     options.allocator = &allocator;

@@ -2,6 +2,8 @@
 
 #include "recovery/world.hpp"
 
+#include <algorithm>
+
 namespace snapshots_test {
 
 using namespace recovery_test;
@@ -65,6 +67,27 @@ TEST_CASE("counts saved while writing went on are right again after replaying th
     const World world = open_or_fail(on(*image));
     CHECK(world.recovery_report().remarks.find("the newest snapshot could not be used") != std::string::npos);
     check(world);
+}
+
+TEST_CASE("what nobody needs is gone when a database with threads has closed", "[recovery]") {
+    SimulatedFileSystem files;
+    auto options = on(files);
+    options.own_thread = true;
+    Workload workload;
+    {
+        World world = open_or_fail(options);
+        for (std::uint32_t i = 0; i < 5; ++i) {
+            REQUIRE(workload.round(world, i));
+            require(world.snapshot());
+        }
+        require(world.close());
+    }
+    const auto names = files.list("world");
+    REQUIRE(names);
+    CHECK(std::count_if(names->begin(), names->end(), [](const std::string& name) { return name.starts_with("snapshot-"); }) == 2);
+    CHECK(files.list("world/log")->size() <= 3);
+    World world = open_or_fail(options);
+    CHECK(world.read().hash() == workload.hashes[world.version()]);
 }
 
 } // namespace snapshots_test

@@ -122,10 +122,14 @@ public:
         std::size_t done = head;
         for (std::size_t size = 0; done < head + body; done += size) {
             size = std::min(head + body - done, piece_bytes);
-            std::memcpy(piece_.get(), bytes.data() + done, size);
+            const std::byte* piece = bytes.data() + done;
+            if (reinterpret_cast<std::uintptr_t>(piece) % block_bytes != 0) {
+                std::memcpy(piece_.get(), piece, size);
+                piece = piece_.get();
+            }
             std::size_t written = 0;
             const bool transferred = transfer_all(size, written, [&](std::size_t from) {
-                return ::pwrite(uncached_.number(), piece_.get() + from, size - from, static_cast<off_t>(offset + done + from));
+                return ::pwrite(uncached_.number(), piece + from, size - from, static_cast<off_t>(offset + done + from));
             });
             if (!transferred && errno != EINVAL) {
                 return errno_error("write", path_, errno);

@@ -148,6 +148,7 @@ public:
 
     /// Ends the log in good order and says so in the manifest. The pipeline must have stopped.
     [[nodiscard]] Result<void> close(std::uint64_t next_fresh) noexcept {
+        snapshots_.stop();
         participant_->stop();
         if (archiver_ != nullptr) {
             archiver_->stop();
@@ -172,6 +173,7 @@ public:
     /// The handle is a forked child's: leave the parent's thread and lock alone.
     void abandon() noexcept {
         participant_->abandon();
+        snapshots_.abandon();
         if (archiver_ != nullptr) {
             archiver_->abandon();
         }

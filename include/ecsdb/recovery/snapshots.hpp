@@ -13,9 +13,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -52,9 +54,15 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a snapshot waits for the writer and so cannot be taken on its thread"};
         }
         const std::lock_guard lock{mutex_};
+        cleaning_.reset();
         auto taken = take_full(pipeline, log);
         return taken ? Result<void>{} : Result<void>{std::move(taken).error().in("snapshot")};
     }
+
+    /// Waits until files nobody needs any more are gone. No snapshot is being taken, nor will be.
+    void stop() noexcept { cleaning_.reset(); }
+    /// Leaves the thread to the parent process it belongs to.
+    void abandon() noexcept { static_cast<void>(cleaning_.release()); } // NOLINT: in a forked child
 
 private:
     [[nodiscard]] Result<void> take_full(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
@@ -74,6 +82,7 @@ private:
         detail::CountsFromWriter counts{pipeline};
         snapshot::SnapshotOptions options{.allocator = *allocator_};
         options.counts = &counts;
+        options.own_thread = pipeline.options().own_thread;
         auto written = snapshot::write_snapshot(*files_, manifest_->directory() + '/' + name, root, pipeline.store().entity_versions(),
                                                 identity_of(root, pipeline.ids().next_fresh()), options);
         if (!written) {
@@ -84,7 +93,8 @@ private:
             return synced;
         }
         ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
-        return adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, *first_needed, log);
+        return adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, *first_needed, log,
+                     options.own_thread);
     }
 
     [[nodiscard]] snapshot::SnapshotIdentity identity_of(const storage::Root& root, std::uint64_t next_fresh) const {
@@ -92,8 +102,10 @@ private:
         return {.database = manifest.database, .epoch = manifest.epoch, .shard = root.shard, .next_fresh = next_fresh};
     }
 
-    /// Makes a finished snapshot file the one to recover from, then removes what neither it nor its predecessor needs.
-    [[nodiscard]] Result<void> adopt(recovery::SnapshotFile snapshot, std::uint64_t first_needed, const wal::LogParticipant& log) {
+    /// Makes a finished snapshot file the one to recover from, then removes what neither it nor its predecessor needs: with `own_thread`
+    /// on a thread of its own, since a file system may take as long to let go of a file as to write it.
+    [[nodiscard]] Result<void> adopt(recovery::SnapshotFile snapshot, std::uint64_t first_needed, const wal::LogParticipant& log,
+                                     bool own_thread) {
         std::uint64_t needed_before = 0;
         const auto adopted = manifest_->change([&](recovery::Manifest& next) {
             if (next.snapshot.name != snapshot.name) {
@@ -114,7 +126,11 @@ private:
             // What is not in the archive yet stays until it is.
             removable_below = std::min(removable_below, archiver_->first_unarchived());
         }
-        remove_unneeded(removable_below);
+        if (own_thread) {
+            cleaning_ = std::make_unique<std::jthread>([this, removable_below] { remove_unneeded(removable_below); });
+        } else {
+            remove_unneeded(removable_below);
+        }
         return {};
     }
 
@@ -154,6 +170,7 @@ private:
     wal::SpareSegments* spares_ = nullptr;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
+    std::unique_ptr<std::jthread> cleaning_;
 };
 
 } // namespace ecsdb

@@ -5,6 +5,7 @@
 #include "ecsdb/core/compression.hpp"
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/io/file_system.hpp"
+#include "ecsdb/snapshot/file_stream.hpp"
 #include "ecsdb/snapshot/format.hpp"
 
 #include <algorithm>
@@ -21,29 +22,30 @@ namespace ecsdb::snapshot {
 /// The first failure is kept: every later call does nothing, and `finish` says what went wrong. For one thread.
 class BlockWriter {
 public:
-    /// `compression_level` as in `compress`; 0 leaves every block as it is.
-    BlockWriter(File& file, Allocator& allocator, int compression_level) noexcept
-        : file_{&file}, level_{compression_level}, out_{allocator}, packed_{allocator}, index_{allocator} {}
+    /// `compression_level` as in `compress`; 0 leaves every block as it is. With `own_thread`, another thread writes the file meanwhile.
+    BlockWriter(File& file, Allocator& allocator, int compression_level, bool own_thread = false)
+        : level_{compression_level}, stream_{file, allocator, max_block_size + block_header_size + checksum_size, own_thread},
+          packed_{allocator}, index_{allocator} {}
 
     /// Writes the file header and the schema that belongs to it.
     void start(const FileHeader& header, std::span<const std::byte> schema) {
-        // As much as is ever held, so that nothing is copied while growing; a schema may exceed it.
-        if (!out_.reserve(flush_size + max_block_size + block_header_size + checksum_size)) {
+        if (!stream_.begin()) {
             fail(no_memory());
             return;
         }
-        out_.append(encode_file_header(header));
-        out_.append(schema);
-        crc_ = crc32c(out_.view());
-        flush();
+        ByteBuffer& out = stream_.buffer();
+        out.append(encode_file_header(header));
+        out.append(schema);
+        crc_ = crc32c(out.view());
+        pass_on();
     }
 
     /// Opens a block: its content is to be appended to what this returns, then `close` called. Sizes and codec in `header` are not used.
     [[nodiscard]] ByteBuffer& open(const BlockHeader& header) noexcept {
         header_ = header;
-        block_start_ = out_.size();
-        static_cast<void>(out_.extend(block_header_size));
-        return out_;
+        block_start_ = stream_.buffer().size();
+        static_cast<void>(stream_.buffer().extend(block_header_size));
+        return stream_.buffer();
     }
 
     /// How many rows the open block has, where that was not known when it was opened.
@@ -69,18 +71,19 @@ public:
         crc_ = crc32c(std::span{bytes}.first<footer_size - checksum_size>(), crc_);
         store_le<std::uint32_t>(bytes.data() + footer_size - checksum_size, mask_crc(crc_));
         crc_ = crc32c(std::span{bytes}.last<checksum_size>(), crc_);
-        out_.append(bytes);
-        flush();
+        stream_.buffer().append(bytes);
+        if (!failed()) {
+            status_ = stream_.finish();
+        }
         return std::move(status_);
     }
 
     /// Bytes of the file so far.
-    [[nodiscard]] std::uint64_t offset() const noexcept { return flushed_ + out_.size(); }
+    [[nodiscard]] std::uint64_t offset() const noexcept { return stream_.offset(); }
     /// CRC32C of the file so far.
     [[nodiscard]] std::uint32_t crc() const noexcept { return crc_; }
 
 private:
-    static constexpr std::size_t flush_size = target_block_size;
     /// Entries per index block.
     static constexpr std::size_t max_index_rows = target_block_size / index_entry_size;
 
@@ -92,39 +95,39 @@ private:
     static Error no_memory() { return Error{ErrorCode::OutOfMemory, "no memory for a snapshot's buffers"}; }
 
     bool close(int level) {
-        if (failed() || out_.failed()) {
+        ByteBuffer& out = stream_.buffer();
+        if (failed() || out.failed()) {
             fail(no_memory());
             return false;
         }
+        const std::uint64_t block_offset = offset() - (out.size() - block_start_);
         const std::size_t content = block_start_ + block_header_size;
-        header_.raw_size = static_cast<std::uint32_t>(out_.size() - content);
-        ECSDB_ASSERT(out_.size() - content <= max_block_size, "a block is larger than a reader will take");
+        header_.raw_size = static_cast<std::uint32_t>(out.size() - content);
+        ECSDB_ASSERT(out.size() - content <= max_block_size, "a block is larger than a reader will take");
         header_.codec = Codec::Raw;
         if (level != 0 && header_.raw_size >= worth_compressing) {
             packed_.clear();
-            if (auto packed = compress(out_.view().subspan(content), packed_, level); !packed) {
+            if (auto packed = compress(out.view().subspan(content), packed_, level); !packed) {
                 fail(std::move(packed).error());
                 return false;
             }
             if (packed_.size() < header_.raw_size) {
                 header_.codec = Codec::Zstd;
-                out_.resize_down(content);
-                out_.append(packed_.view());
+                out.resize_down(content);
+                out.append(packed_.view());
             }
         }
-        header_.stored_size = static_cast<std::uint32_t>(out_.size() - content);
-        store_block_header(out_.data() + block_start_, header_);
+        header_.stored_size = static_cast<std::uint32_t>(out.size() - content);
+        store_block_header(out.data() + block_start_, header_);
         // The checksum goes on from block to block: one out of place, or of another file, is found like a damaged one.
-        crc_ = crc32c(out_.view().subspan(block_start_), crc_);
-        out_.append_le<std::uint32_t>(mask_crc(crc_));
-        crc_ = crc32c(out_.view().last(checksum_size), crc_);
+        crc_ = crc32c(out.view().subspan(block_start_), crc_);
+        out.append_le<std::uint32_t>(mask_crc(crc_));
+        crc_ = crc32c(out.view().last(checksum_size), crc_);
         ++blocks_;
-        if (header_.kind != BlockKind::Index && !index_.push({flushed_ + block_start_, header_})) {
+        if (header_.kind != BlockKind::Index && !index_.push({block_offset, header_})) {
             fail(no_memory());
         }
-        if (out_.size() >= flush_size) {
-            flush();
-        }
+        pass_on();
         return !failed();
     }
 
@@ -140,32 +143,23 @@ private:
         }
     }
 
-    void flush() {
-        if (out_.failed()) {
-            fail(no_memory());
+    void pass_on() {
+        if (!failed()) {
+            if (auto passed = stream_.pass_on(); !passed) {
+                fail(std::move(passed).error());
+            }
         }
-        if (failed()) {
-            return;
-        }
-        if (auto written = file_->pwrite(out_.view(), flushed_); !written) {
-            fail(std::move(written).error());
-            return;
-        }
-        flushed_ += out_.size();
-        out_.clear();
     }
 
     static constexpr std::uint32_t worth_compressing = 128;
 
-    File* file_;
     int level_;
-    ByteBuffer out_;
+    FileStream stream_;
     ByteBuffer packed_;
     GrowArray<IndexEntry> index_;
     Result<void> status_;
     BlockHeader header_;
     std::size_t block_start_ = 0;
-    std::uint64_t flushed_ = 0;
     std::uint64_t blocks_ = 0;
     std::uint32_t crc_ = 0;
 };

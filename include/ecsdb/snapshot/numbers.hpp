@@ -29,8 +29,15 @@ namespace detail {
 /// Calls `visit(first, last, length)` for every run in which `belongs(previous, next)` holds from number to number.
 template <typename Belongs, typename Visit>
 void for_each_run(std::span<const std::uint32_t> numbers, Belongs belongs, Visit visit) {
+    constexpr std::size_t together = 16;
     for (std::size_t begin = 0; begin < numbers.size();) {
         std::size_t end = begin + 1;
+        // Most runs are long: that many at once, without a branch for each.
+        for (bool whole = true; whole && numbers.size() - end >= together; end += whole ? together : 0) {
+            for (std::size_t i = end; i < end + together; ++i) {
+                whole &= belongs(numbers[i - 1], numbers[i]);
+            }
+        }
         while (end < numbers.size() && belongs(numbers[end - 1], numbers[end])) {
             ++end;
         }

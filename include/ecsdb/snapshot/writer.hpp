@@ -50,6 +50,7 @@ private:
 struct SnapshotOptions {
     Allocator& allocator;      ///< For buffers of a few blocks; must be safe to call from the calling thread.
     int compression_level = 0; ///< 0: none; otherwise as in `compress`, block by block.
+    bool own_thread = false;   ///< Whether another thread writes the file while its content is being made.
     bool read_back = false;    ///< Whether the file is read and checked before it gets its name. (From the page cache, where there is one.)
     CountSource* counts = nullptr; ///< Null: `CurrentCounts` of the entity versions given.
 };
@@ -60,13 +61,17 @@ namespace detail {
 class ContentWriter {
 public:
     ContentWriter(BlockWriter& blocks, const storage::Root& root, CountSource& counts, Allocator& allocator, std::uint64_t next_fresh)
-        : blocks_{&blocks}, root_{&root}, counts_{&counts}, numbers_{allocator}, more_numbers_{allocator}, next_fresh_{next_fresh} {}
+        : blocks_{&blocks}, root_{&root}, counts_{&counts}, numbers_{allocator}, more_numbers_{allocator}, living_{allocator},
+          next_fresh_{next_fresh} {}
 
     /// `InvalidArgument` where the version has an index that may not have been handed out. Failures to write are the block writer's.
     Result<Footer> write() {
-        if (!numbers_.resize_for_overwrite(batch) || !more_numbers_.resize_for_overwrite(batch)) {
+        const auto pages = static_cast<std::size_t>(root_->entities.index_end() / page_rows);
+        if (!numbers_.resize_for_overwrite(max_block_rows) || !more_numbers_.resize_for_overwrite(batch) ||
+            !living_.resize_for_overwrite(pages)) {
             return Error{ErrorCode::OutOfMemory, "no memory for a snapshot's buffers"};
         }
+        std::fill(living_.begin(), living_.end(), std::uint8_t{0});
         footer_.lsn = root_->version;
         root_->for_each_archetype([&](const storage::Archetype& archetype) {
             if (!blocks_->failed()) {
@@ -96,6 +101,7 @@ public:
 private:
     /// Ids per block: two lists of them, at their longest, are a block of the usual size.
     static constexpr std::uint32_t batch = target_block_size / 8;
+    static constexpr std::uint32_t page_rows = storage::EntityTable::records_per_page;
 
     static std::uint32_t rows_per_block(std::uint32_t row_bytes) noexcept {
         return std::clamp(target_block_size / std::max(row_bytes, 1U), 1U, batch);
@@ -131,14 +137,14 @@ private:
             done += step;
         }
         // Indices mostly come in order: a page of records is looked up once.
-        constexpr std::uint32_t page_rows = storage::EntityTable::records_per_page;
-        const storage::EntityRecord* records = nullptr;
-        for (std::uint32_t i = 0, page = 0; i < count; ++i) {
-            if (records == nullptr || numbers_[i] / page_rows != page) {
-                page = numbers_[i] / page_rows;
-                records = &root_->entities.at(page * page_rows);
+        for (std::uint32_t i = 0; i < count;) {
+            const std::uint32_t page = numbers_[i] / page_rows;
+            const storage::EntityRecord* const records = &root_->entities.at(page * page_rows);
+            const std::uint32_t first_of_page = i;
+            for (; i < count && numbers_[i] / page_rows == page; ++i) {
+                more_numbers_[i] = records[numbers_[i] % page_rows].generation;
             }
-            more_numbers_[i] = records[numbers_[i] % page_rows].generation;
+            living_[page] = static_cast<std::uint8_t>(living_[page] + (i - first_of_page));
         }
         return write_ids({BlockKind::Entities, Codec::Raw, 0, archetypes_, first, count});
     }
@@ -285,12 +291,18 @@ private:
             }
             footer_.freed += std::exchange(collected, 0);
         };
-        root_->entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
-            if (record.archetype == storage::no_archetype && record.generation != 0) {
-                numbers_[collected] = index;
-                more_numbers_[collected] = record.generation;
-                if (++collected == batch) {
-                    write();
+        root_->entities.pages().for_each([&](std::uint32_t page, const storage::Node&) {
+            if (living_[page] == page_rows) {
+                return; // most pages of most worlds
+            }
+            for (std::uint32_t index = page * page_rows; index < (page + 1) * page_rows; ++index) {
+                const storage::EntityRecord& record = root_->entities.at(index);
+                if (record.archetype == storage::no_archetype && record.generation != 0) {
+                    numbers_[collected] = index;
+                    more_numbers_[collected] = record.generation;
+                    if (++collected == batch) {
+                        write();
+                    }
                 }
             }
         });
@@ -316,12 +328,11 @@ private:
             }
             collected = 0;
         };
-        constexpr std::uint32_t page_rows = storage::EntityTable::records_per_page;
         const std::uint64_t end = std::min(root_->entities.index_end(), next_fresh_);
         for (std::uint64_t index = 0; index < end; index += page_rows) {
             const auto page_first = static_cast<std::uint32_t>(index);
             const bool used = root_->entities.find(page_first) != nullptr;
-            if (!used || collected + page_rows > batch) {
+            if (!used || collected + page_rows > max_block_rows) {
                 write();
             }
             if (used) {
@@ -337,6 +348,7 @@ private:
     CountSource* counts_;
     GrowArray<std::uint32_t> numbers_;
     GrowArray<std::uint32_t> more_numbers_;
+    GrowArray<std::uint8_t> living_; ///< How many of the entities of each page of records were met so far.
     std::uint64_t next_fresh_;
     std::uint32_t largest_index_ = 0;
     std::uint32_t archetypes_ = 0;
@@ -354,7 +366,7 @@ private:
     if (schema.size() > max_schema_size) {
         return Error{ErrorCode::InvalidArgument, "the schema is larger than a snapshot can hold"};
     }
-    BlockWriter blocks{file, options.allocator, options.compression_level};
+    BlockWriter blocks{file, options.allocator, options.compression_level, options.own_thread};
     FileHeader header{identity, root.version, root.time_ns, root.schema->hash(), static_cast<std::uint32_t>(schema.size()), 0};
     header.schema_crc = crc32c(schema.view());
     blocks.start(header, schema.view());
