@@ -45,7 +45,7 @@ TEST_CASE("a state is rebuilt from a snapshot and the log, up to where it is wan
         REQUIRE(reader.read(**state));
         require((*state)->finish());
         CHECK((*state)->version() == version);
-        CHECK((*state)->transactions() == version - manifest.snapshot.lsn);
+        CHECK((*state)->taken() == version - manifest.snapshot.lsn);
         CHECK(ecsdb::storage::hash_of((*state)->root()) == hash);
         CHECK((*state)->index_end() <= (*state)->index_mark());
     }

@@ -122,7 +122,8 @@ public:
     [[nodiscard]] std::uint64_t index_mark() const noexcept { return index_mark_; }
     /// Of the last transaction taken, microseconds since 1970 UTC; of the snapshot's where none was.
     [[nodiscard]] std::uint64_t last_time() const noexcept { return std::max(last_time_, buffer_.root().time_ns / 1000); }
-    [[nodiscard]] std::uint64_t transactions() const noexcept { return transactions_; }
+    /// Transactions of the log that it has taken.
+    [[nodiscard]] std::uint64_t taken() const noexcept { return transactions_; }
     /// One more than the highest index in use or freed. Cost: O(entities).
     [[nodiscard]] std::uint64_t index_end() const {
         std::uint64_t end = 0;

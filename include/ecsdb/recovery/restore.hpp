@@ -151,7 +151,7 @@ private:
         report_.snapshot = base->name;
         report_.version = state_->version();
         report_.time = state_->last_time();
-        report_.transactions = state_->transactions();
+        report_.transactions = state_->taken();
         report_.hash = storage::hash_of(state_->root());
         report_.end_of_archive = newest_run && report_.version >= std::max(run.last_lsn(), base->lsn) && !target.version();
         return {};
