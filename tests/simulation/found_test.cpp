@@ -46,7 +46,7 @@ TEST_CASE("a directory whose own name may be lost is not taken for durable", "[s
     CHECK(open_or_fail(on(disk)).version() == 1);
 }
 
-TEST_CASE("a snapshot that could not be read is not passed over, and one that is missing is damage", "[simulation][recovery]") {
+TEST_CASE("a snapshot that could not be read is not passed over, and one that is missing only for the log", "[simulation][recovery]") {
     SimulatedFileSystem disk;
     {
         World world = open_or_fail(on(disk));
@@ -62,7 +62,21 @@ TEST_CASE("a snapshot that could not be read is not passed over, and one that is
     CHECK(unread.error().code() == ErrorCode::Io);
     CHECK(open_or_fail(on(disk)).recovery_report().snapshot_version == 1);
 
+    // One that is missing is passed over only where the log has all of it, which is said.
     require(disk.remove("world/snapshot-1.ecsdb"));
+    {
+        auto options = on(disk);
+        options.mode = OpenMode::ReadOnly;
+        const auto from_log = World::open(options);
+        REQUIRE(from_log);
+        CHECK(from_log->version() == 1);
+        CHECK(from_log->recovery_report().remarks.find("snapshot-1.ecsdb") != std::string::npos);
+    }
+    const auto segments = disk.list("world/log");
+    REQUIRE(segments);
+    for (const std::string& segment : *segments) {
+        require(disk.remove("world/log/" + segment));
+    }
     const auto missing = World::open(on(disk));
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code() == ErrorCode::Corrupt);
