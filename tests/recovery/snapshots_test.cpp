@@ -73,6 +73,7 @@ TEST_CASE("what nobody needs is gone when a database with threads has closed", "
     SimulatedFileSystem files;
     auto options = on(files);
     options.own_thread = true;
+    options.spare_segments = 0; // or else some are kept to be written again
     Workload workload;
     {
         World world = open_or_fail(options);

@@ -99,7 +99,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::batch_transactions>("batch_transactions", OptionKind::Count, 1, transaction::WriterOptions::most_in_batch),
     detail::at_most(detail::option<&Options::batch_ns>("batch_ns", OptionKind::Nanoseconds, 0, 1'000'000'000), "a second"),
     detail::option<&Options::own_thread>("own_thread", OptionKind::Flag, 0, 1),
-    detail::option<&Options::segment_bytes>("segment_bytes", OptionKind::Bytes, 8192),
+    detail::option<&Options::segment_bytes>("segment_bytes", OptionKind::Bytes, 4608),
     detail::option<&Options::segment_seconds>("segment_seconds", OptionKind::Seconds),
     detail::option<&Options::spare_segments>("spare_segments", OptionKind::Count),
     detail::text_option("archive_directory", &Options::archive_directory),
