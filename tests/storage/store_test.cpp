@@ -2,7 +2,11 @@
 
 #include "support/storage_fixture.hpp"
 
+#include <atomic>
 #include <cstring>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace ecsdb::test::store_test {
 
@@ -94,6 +98,41 @@ TEST_CASE("a pin that finds no memory for its slot is refused", "[storage][memor
         Store::Pins::unpin(*pin.slot);
     }
     CHECK_FALSE(world.store().pins().any());
+}
+
+TEST_CASE("views let go on other threads while the database does: the last of them frees the store, once", "[storage][threads]") {
+    for (int round = 0; round < 200; ++round) {
+        CountingAllocator allocator;
+        Store* const store = Store::create(allocator, {}, schema_of({{"Position", 12}}));
+        REQUIRE(store != nullptr);
+        {
+            WriteBuffer writer{*store};
+            REQUIRE(writer.create_first_root(0));
+            store->publish(&writer.root());
+        }
+        std::vector<storage::PinnedRoot> views;
+        for (int i = 0; i < 24; ++i) { // more than the first slots
+            views.emplace_back(*store);
+        }
+        std::atomic<int> ready{0};
+        const auto let_go = [&](std::size_t first) {
+            ready.fetch_add(1);
+            while (ready.load() != 3) {
+            }
+            for (std::size_t i = first; i < views.size(); i += 2) {
+                storage::PinnedRoot{std::move(views[i])};
+            }
+        };
+        std::thread even{let_go, 0};
+        std::thread odd{let_go, 1};
+        ready.fetch_add(1);
+        while (ready.load() != 3) {
+        }
+        store->drop_owner();
+        even.join();
+        odd.join();
+        REQUIRE(allocator.live_bytes == 0);
+    }
 }
 
 } // namespace ecsdb::test::store_test
