@@ -92,13 +92,14 @@ public:
     void mark_all(Count&& count, Uncount&& uncount) noexcept {
         for (Chunk* chunk = &first_; chunk != nullptr; chunk = chunk->next.load(std::memory_order_acquire)) {
             for (Slot& slot : chunk->slots) {
-                const Root* root = slot.root.load(std::memory_order_relaxed);
+                const Root* root = slot.root.load(std::memory_order_acquire);
                 if (root == nullptr) {
                     continue;
                 }
                 count();
-                // Only its holder changes it now, and only to null.
-                if (!slot.root.compare_exchange_strong(root, marked(root), std::memory_order_release, std::memory_order_relaxed)) {
+                // Only its holder changes it now, and only to null. Acquire: whoever gave it back unmarked is done with the slots
+                // before they go (pairs with the release in `unpin`).
+                if (!slot.root.compare_exchange_strong(root, marked(root), std::memory_order_acq_rel, std::memory_order_acquire)) {
                     uncount();
                 }
             }
