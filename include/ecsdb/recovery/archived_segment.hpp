@@ -6,6 +6,7 @@
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/compression.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/io/read_only_file.hpp"
@@ -121,12 +122,12 @@ class ArchivedSegment final : public ReadOnlyFile {
 public:
     /// Reads the header and finds the blocks. `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Allocator and file system must
     /// outlive it.
-    [[nodiscard]] static Result<std::unique_ptr<ArchivedSegment>> open(FileSystem& files, const std::string& path, Allocator& allocator) {
+    [[nodiscard]] static Result<Owner<ArchivedSegment>> open(FileSystem& files, const std::string& path, Allocator& allocator) {
         auto file = files.open(path, FileMode::Read);
         if (!file) {
             return std::move(file).error();
         }
-        std::unique_ptr<ArchivedSegment> segment{new ArchivedSegment{std::move(*file), path, allocator}};
+        Owner<ArchivedSegment> segment{new ArchivedSegment{std::move(*file), path, allocator}};
         if (auto found = segment->find_blocks(); !found) {
             return std::move(found).error().in(path);
         }

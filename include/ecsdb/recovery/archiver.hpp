@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/recovery/archived_segment.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
@@ -20,7 +22,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -184,19 +185,19 @@ public:
 
     /// Works on a thread of its own from now on; without, `wake` does the work itself.
     void start() {
-        thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) {
-            while (!stop.stop_requested()) {
+        thread_.reset(new Thread{[this](const Thread::Stop& stop) {
+            while (!stop.requested()) {
                 if (due_.exchange(false, std::memory_order_seq_cst)) {
                     static_cast<void>(step());
                     continue;
                 }
-                bell_.sleep(no_timeout, [&] { return due_.load(std::memory_order_seq_cst) || stop.stop_requested(); });
+                bell_.sleep(no_timeout, [&] { return due_.load(std::memory_order_seq_cst) || stop.requested(); });
             }
-        });
+        }});
     }
     /// Ends the thread, after the segment it may be at.
     void stop() {
-        if (thread_ != nullptr) {
+        if (thread_) {
             thread_->request_stop();
             bell_.ring();
             thread_.reset();
@@ -207,7 +208,7 @@ public:
 
     /// There is something to archive.
     void wake() {
-        if (thread_ == nullptr) {
+        if (!thread_) {
             static_cast<void>(step());
             return;
         }
@@ -448,7 +449,7 @@ private:
     std::optional<Error> failure_;
     std::atomic<bool> due_{false};
     Doorbell bell_;
-    std::unique_ptr<std::jthread> thread_; // goes first
+    Owner<Thread> thread_; // goes first
 };
 
 } // namespace recovery

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/delta/column_encoder.hpp"
 #include "ecsdb/delta/values.hpp"
 #include "ecsdb/storage/rows.hpp"
@@ -16,7 +17,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,7 +50,7 @@ struct UpdateScratch {
     };
     /// One of the two threads that may compute: the caller, and the helper.
     struct Worker {
-        std::array<std::unique_ptr<delta::ColumnEncoder>, max_written_tables> encoders;
+        std::array<Owner<delta::ColumnEncoder>, max_written_tables> encoders;
     };
     /// A page the writer swapped in, with what a delta needs to know of it.
     struct Swap {
@@ -259,10 +259,10 @@ private:
         for (std::size_t i = 0; i < tables_.written; ++i) {
             const Table& table = pinned_.get()->schema->table(tables_.ids[i]);
             for (UpdateScratch::Worker& worker : scratch_->workers) {
-                std::unique_ptr<delta::ColumnEncoder>& encoder = worker.encoders[i];
+                Owner<delta::ColumnEncoder>& encoder = worker.encoders[i];
                 // One table's encoder serves the next update of the same table.
                 if (encoder == nullptr || encoder->failed() || scratch_->encoder_tables[i] != &table) {
-                    encoder = std::make_unique<delta::ColumnEncoder>(*scratch_->allocator, table);
+                    encoder.reset(new delta::ColumnEncoder{*scratch_->allocator, table});
                 }
                 encoder->clear();
             }
