@@ -6,6 +6,7 @@
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/compression.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
@@ -24,7 +25,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::recovery {
 
@@ -258,7 +258,7 @@ private:
     std::string path_;
     ArchivedHeader header_;
     std::uint32_t header_crc_ = 0;
-    std::vector<Block> blocks_;
+    List<Block> blocks_;
     ByteBuffer stored_;
     ByteBuffer unpacked_; ///< The block `held_`.
     std::size_t held_ = none;

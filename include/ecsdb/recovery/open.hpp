@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/reading_progress.hpp"
@@ -389,7 +390,7 @@ private:
                     done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
                 }
             }
-            applier_.prefetch(views_);
+            applier_.prefetch({views_.data(), views_.size()});
             for (std::size_t i = 0; done && i < views_.size(); ++i) {
                 if (lsn + i > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn + i - 1)) {
                     return no_memory();
@@ -415,7 +416,7 @@ private:
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
         snapshot::LaterCounts* counts_;
-        std::vector<delta::DeltaView> views_;
+        List<delta::DeltaView> views_;
         bool begun_ = false;
     };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/error.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 #include "ecsdb/transaction/command.hpp"
 
@@ -239,7 +240,7 @@ struct Alike {
         const bool adds = operation.kind == OperationKind::Insert;
         if (bytes.size() > few && (adds || operation.kind == OperationKind::Remove) && operations.has_reached(one_by_one)) {
             const detail::Alike alike{operations, prefetched};
-            const std::span<const storage::WriteBuffer::RowOf> rows{alike.rows.data(), alike.count};
+            const Slice<const storage::WriteBuffer::RowOf> rows{alike.rows.data(), alike.count};
             const auto [done, refused] = adds ? state.insert_many(operation.table, rows) : state.remove_many(operation.table, rows);
             if (refused) [[unlikely]] {
                 return {storage::Outcome::OutOfMemory, &operation};

@@ -2,6 +2,7 @@
 /// The commit path as a whole: producers, queue, ids, the thread that drives the writer, and the one that tells of outcomes.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/core/thread.hpp"
 #include "ecsdb/transaction/column_update.hpp"
@@ -18,7 +19,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -590,9 +590,9 @@ private:
     std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
     std::atomic<State> state_{State::Open};
     std::mutex mutex_; // producers come and go rarely
-    std::vector<Ring> rings_;
-    std::vector<ProducerState*> idle_;
-    std::vector<std::pair<const void*, ProducerState*>> by_thread_;
+    List<Ring> rings_;
+    List<ProducerState*> idle_;
+    List<std::pair<const void*, ProducerState*>> by_thread_;
     std::atomic<UpdateScratch*> scratches_{nullptr};
     Owner<Thread> thread_;
 };
