@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/archiver.hpp"
@@ -59,9 +60,8 @@ public:
         log.salt_seed = mix64(clock_->wall_ns() ^ mix64(clock_->monotonic_ns()));
         log.segment.bytes = options.segment_bytes;
         if (!options.archive_directory.empty()) {
-            archiver_ =
-                std::make_unique<recovery::Archiver>(*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
-                                                     recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds});
+            archiver_.reset(new recovery::Archiver{*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
+                                                   recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds}});
             if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
                 return std::move(begun).error().in("archive");
             }
@@ -73,7 +73,7 @@ public:
             log.segment.zero_ahead = 0;
             log.segment.write_back = std::uint64_t{4} << 20U;
         }
-        spares_ = std::make_unique<wal::SpareSegments>(*files_, log_directory(), options.segment_bytes, options.spare_segments);
+        spares_.reset(new wal::SpareSegments{*files_, log_directory(), options.segment_bytes, options.spare_segments});
         log.spares = spares_.get();
         snapshots_.set_segments(holds_, *spares_);
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
@@ -84,9 +84,8 @@ public:
         if (auto stored = manifest_.change([&](recovery::Manifest& next) { note_position(next, *writer); }); !stored) {
             return stored;
         }
-        participant_ =
-            std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
-                                                  options.durability == Durability::Synced, options.own_thread, *this, spares_.get());
+        participant_.reset(new wal::LogParticipant{std::move(*writer), schema, *clock_, *allocator_,
+                                                   options.durability == Durability::Synced, options.own_thread, *this, spares_.get()});
         if (archiver_ != nullptr) {
             if (options.own_thread) {
                 archiver_->start();
@@ -211,11 +210,11 @@ private:
     std::unique_ptr<FileLock> lock_;
     recovery::ManifestKeeper manifest_;
     Snapshots snapshots_;
-    std::unique_ptr<recovery::Archiver> archiver_; ///< Null without an archive.
+    Owner<recovery::Archiver> archiver_; ///< Null without an archive.
     LogStateFeed state_feed_;
     wal::SegmentHolds holds_;
-    std::unique_ptr<wal::SpareSegments> spares_;
-    std::unique_ptr<wal::LogParticipant> participant_; // uses the above
+    Owner<wal::SpareSegments> spares_;
+    Owner<wal::LogParticipant> participant_; // uses the above
 };
 
 } // namespace ecsdb

@@ -2,6 +2,8 @@
 /// The snapshots of a database that is open for writing: takes them, makes them the ones to recover from, removes what nobody needs.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/recovery/archiver.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
@@ -13,11 +15,9 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -127,7 +127,7 @@ private:
             removable_below = std::min(removable_below, archiver_->first_unarchived());
         }
         if (own_thread) {
-            cleaning_ = std::make_unique<std::jthread>([this, removable_below] { remove_unneeded(removable_below); });
+            cleaning_.reset(new Thread{[this, removable_below](const Thread::Stop&) { remove_unneeded(removable_below); }});
         } else {
             remove_unneeded(removable_below);
         }
@@ -170,7 +170,7 @@ private:
     wal::SpareSegments* spares_ = nullptr;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
-    std::unique_ptr<std::jthread> cleaning_;
+    Owner<Thread> cleaning_;
 };
 
 } // namespace ecsdb

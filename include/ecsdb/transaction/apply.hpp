@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/error.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 #include "ecsdb/transaction/command.hpp"
 
@@ -199,7 +200,7 @@ public:
     }
 
     /// Those of the operations from `operation` on that do the same to the same table, as rows to be written at once.
-    [[nodiscard]] std::span<const storage::WriteBuffer::RowOf> alike(const Operation& operation) noexcept {
+    [[nodiscard]] Slice<const storage::WriteBuffer::RowOf> alike(const Operation& operation) noexcept {
         while (operations_[at_] != &operation) {
             ++at_;
         }
@@ -224,7 +225,7 @@ public:
     }
 
 private:
-    static void prefetch(storage::WriteBuffer& state, std::span<const Operation* const> operations) noexcept {
+    static void prefetch(storage::WriteBuffer& state, Slice<const Operation* const> operations) noexcept {
         const storage::Prefetcher prefetcher = state.prefetcher();
         for (const Operation* const operation : operations) {
             prefetcher.path(operation->entity);
@@ -266,7 +267,7 @@ private:
         const Operation& operation = operations.current();
         const bool adds = operation.kind == OperationKind::Insert;
         if (many && (adds || operation.kind == OperationKind::Remove) && operations.has_reached(one_by_one)) {
-            const std::span<const storage::WriteBuffer::RowOf> rows = ahead.alike(operation);
+            const Slice<const storage::WriteBuffer::RowOf> rows = ahead.alike(operation);
             const auto [done, refused] = adds ? state.insert_many(operation.table, rows) : state.remove_many(operation.table, rows);
             if (refused) [[unlikely]] {
                 return {storage::Outcome::OutOfMemory, &operation};
