@@ -217,10 +217,10 @@ TEST_CASE("a chain ends with a full snapshot where it is long, or large beside i
     options.incremental_percent = 1;
     world.reset();
     world.emplace(open_or_fail(options));
-    REQUIRE(workload.round(*world, 100));
+    REQUIRE(workload.round(*world, 7));
     require(world->snapshot());
     CHECK(world->snapshot_state().builds_on == 1);
-    REQUIRE(workload.round(*world, 101));
+    REQUIRE(workload.round(*world, 8));
     require(world->snapshot());
     CHECK(world->snapshot_state().builds_on == 0);
 }

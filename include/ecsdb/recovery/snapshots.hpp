@@ -13,6 +13,8 @@
 #include "ecsdb/wal/spare_segments.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -90,7 +92,9 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a snapshot waits for the writer and so cannot be taken on its thread"};
         }
         const std::lock_guard lock{mutex_};
-        if (!back_off_.may_try(clock_->monotonic_ns()) || !policy_.is_due(since_newest(pipeline, log))) {
+        const std::uint64_t now = clock_->monotonic_ns();
+        const bool is_bad = policy_.is_automatic() && !newest_is_good_.load() && back_off_from_bad_.may_try(now);
+        if (!back_off_.may_try(now) || !(is_bad || policy_.is_due(since_newest(pipeline, log)))) {
             return false;
         }
         auto taken = take_now(pipeline, log);
@@ -126,6 +130,7 @@ private:
 
     [[nodiscard]] Result<void> take_now(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
         cleaning_.reset();
+        const bool was_good = newest_is_good_.load();
         const std::uint64_t written = log.written_bytes();
         auto taken = write_and_adopt(pipeline, log);
         if (!taken) {
@@ -136,8 +141,9 @@ private:
         }
         log_bytes_before_ = 0 - written; // counted from here
         taken_ns_ = clock_->monotonic_ns();
+        // One in the place of another that could not be read back may share its fate: that must not become a loop.
+        was_good ? back_off_from_bad_.succeeded() : back_off_from_bad_.failed(taken_ns_);
         back_off_.succeeded();
-        note(std::nullopt);
         return {};
     }
     void note(std::optional<Error> failure) {
@@ -207,16 +213,12 @@ private:
                                      const wal::LogParticipant& log, bool own_thread) {
         std::uint64_t needed_before = 0;
         // What could not be read back takes nobody's place: the one before it stays the one to fall back on.
-        const bool replaces = !incremental && newest_is_good_;
+        const bool replaces = !incremental && newest_is_good_.load();
         const auto adopted = manifest_->change([&](recovery::Manifest& next) {
             if (incremental) {
                 next.snapshot_bases.push_back(std::move(next.snapshot));
             } else if (next.snapshot.name != snapshot.name) {
-                if (replaces) {
-                    next.previous_snapshot = std::move(next.snapshot);
-                    next.previous_bases = std::move(next.snapshot_bases);
-                }
-                next.snapshot_bases.clear();
+                give_way(next, replaces);
             }
             next.snapshot = std::move(snapshot);
             needed_before = std::exchange(next.first_needed_segment, first_needed);
@@ -226,6 +228,7 @@ private:
         if (!adopted) {
             return adopted.error().clone();
         }
+        note(std::nullopt);
         ECSDB_KILL_POINT("snapshot: manifest stored, old files not yet removed");
         // From an incremental one the way back, past any one file, is the snapshot before its full one, and the log since.
         std::uint64_t removable_below = replaces ? std::exchange(older_needed_segment_, needed_before) : 0;
@@ -242,12 +245,27 @@ private:
         return {};
     }
 
+    /// The newest snapshot becomes the one before it. Where that could not be read back, what it builds on does, or else nothing.
+    static void give_way(recovery::Manifest& manifest, bool newest_is_good) {
+        std::vector<recovery::SnapshotFile> chain = recovery::chain_of(manifest.snapshot_bases, manifest.snapshot);
+        manifest.snapshot_bases.clear();
+        if (!newest_is_good && !chain.empty()) {
+            chain.pop_back();
+        }
+        if (!chain.empty()) {
+            manifest.previous_snapshot = std::move(chain.back());
+            chain.pop_back();
+            manifest.previous_bases = std::move(chain);
+        }
+    }
+
     /// Nothing older goes before the new file was read back (rule 10 of docs/reliability.md).
     void clean_up(std::uint64_t segments_below) {
         const recovery::SnapshotFile newest = manifest_->manifest().snapshot;
         const auto found = snapshot::check_snapshot(*files_, manifest_->directory() + '/' + newest.name, *allocator_);
-        newest_is_good_ = found && found->crc == newest.crc && found->bytes == newest.size;
-        if (newest_is_good_) {
+        const bool good = found && found->crc == newest.crc && found->bytes == newest.size;
+        newest_is_good_.store(good);
+        if (good) {
             remove_unneeded(segments_below);
             return;
         }
@@ -296,11 +314,12 @@ private:
     wal::SegmentHolds* holds_ = nullptr;
     wal::SpareSegments* spares_ = nullptr;
     std::mutex mutex_;
-    std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next full one.
-    bool newest_is_good_ = true; ///< It was read back, or the database was opened with it. The cleaning thread's, while there is one.
-    std::uint64_t log_bytes_before_ = 0; ///< To be added to what the log has written since opening.
+    std::uint64_t older_needed_segment_;     ///< What the previous snapshot needs; below it segments may go after the next full one.
+    std::atomic<bool> newest_is_good_{true}; ///< It was read back, or the database was opened with it.
+    std::uint64_t log_bytes_before_ = 0;     ///< To be added to what the log has written since opening.
     std::uint64_t taken_ns_ = 0;
     recovery::BackOff back_off_;
+    recovery::BackOff back_off_from_bad_; ///< From replacing ones that cannot be read back.
     mutable std::mutex state_mutex_;
     std::uint64_t taken_ = 0;
     std::optional<Error> failure_;

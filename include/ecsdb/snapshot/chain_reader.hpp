@@ -5,6 +5,7 @@
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/snapshot/block_reader.hpp"
 #include "ecsdb/snapshot/numbers.hpp"
+#include "ecsdb/snapshot/replaced.hpp"
 #include "ecsdb/snapshot/runs.hpp"
 
 #include <algorithm>
@@ -106,7 +107,7 @@ private:
         GrowArray<std::uint32_t> generations;
     };
 
-    explicit ChainReader(Allocator& allocator) noexcept : made_{allocator}, kept_{allocator}, kept_generations_{allocator} {}
+    explicit ChainReader(Allocator& allocator) noexcept : covered_{allocator}, made_{allocator} {}
 
     [[nodiscard]] static Error no_memory() { return Error{ErrorCode::OutOfMemory, "no memory to read a chain of snapshots"}; }
     [[nodiscard]] Error corrupt(std::size_t member, const std::string& what) {
@@ -484,88 +485,13 @@ private:
     /// What of the head is newest, as a block; false where nothing is.
     [[nodiscard]] Result<bool> keep_uncovered(Block& block) {
         Member& member = members_[member_];
-        const BlockKind kind = member.head.header.kind;
         block = member.head;
         current_ = member_;
-        if (kind == BlockKind::Freed) {
-            member.freed += block.header.rows;
-        }
-        bool some = true;
-        if (!covered_.empty()) {
-            ByteReader in{block.content};
-            made_.clear();
-            const Result<void> done = kind == BlockKind::Contents      ? keep_contents(in, block)
-                                      : kind == BlockKind::ContentPart ? Result<void>{}
-                                                                       : keep_indices(in, block);
-            if (!done) {
-                return done.error().clone();
-            }
-            if (made_.failed()) {
-                return no_memory();
-            }
-            if (kind == BlockKind::ContentPart) {
-                some = !covered_.contains(in.read_varint());
-            } else {
-                some = block.header.rows != 0;
-                block.content = made_.view();
-            }
-        }
-        freed_ += kind == BlockKind::Freed ? block.header.rows : 0U;
-        return some;
-    }
-
-    [[nodiscard]] Result<void> keep_indices(ByteReader& in, Block& block) {
-        const std::uint32_t rows = block.header.rows;
-        if (!kept_.resize_for_overwrite(rows) || !kept_generations_.resize_for_overwrite(rows)) {
-            return no_memory();
-        }
         const bool freed = block.header.kind == BlockKind::Freed;
-        if (!read_numbers(in, kept_.view()) || (freed && !read_numbers(in, kept_generations_.view())) ||
-            (freed ? in.remaining() != 0 : in.remaining() % rows != 0)) {
-            return corrupt(member_, "is no list of entities");
-        }
-        const std::size_t each = in.remaining() / rows;
-        const std::span<const std::byte> packed = in.read_bytes(in.remaining());
-        which_.clear();
-        for (std::uint32_t row = 0; row < rows; ++row) {
-            if (!covered_.contains(kept_[row])) {
-                kept_[which_.size()] = kept_[row];
-                kept_generations_[which_.size()] = freed ? kept_generations_[row] : 0;
-                which_.push_back(row);
-            }
-        }
-        append_numbers(made_, kept_.view().first(which_.size()));
-        if (freed) {
-            append_numbers(made_, kept_generations_.view().first(which_.size()));
-        }
-        for (const std::uint32_t row : which_) {
-            made_.append(packed.subspan(row * each, each));
-        }
-        block.header.rows = static_cast<std::uint32_t>(which_.size());
-        return {};
-    }
-
-    [[nodiscard]] Result<void> keep_contents(ByteReader& in, Block& block) {
-        std::uint64_t index = 0;
-        std::uint64_t previous = 0;
-        std::uint32_t rows = 0;
-        for (std::uint32_t row = 0; row < block.header.rows; ++row) {
-            index += in.read_varint();
-            const std::uint64_t length = in.read_varint();
-            const std::span<const std::byte> bytes = in.read_bytes(static_cast<std::size_t>(length));
-            if (in.failed() || index >= max_run_end) {
-                return corrupt(member_, "is no list of contents");
-            }
-            if (!covered_.contains(index)) {
-                made_.append_varint(index - previous);
-                made_.append_varint(length);
-                made_.append(bytes);
-                previous = index;
-                ++rows;
-            }
-        }
-        block.header.rows = rows;
-        return in.remaining() == 0 ? Result<void>{} : Result<void>{corrupt(member_, "is no list of contents")};
+        member.freed += freed ? block.header.rows : 0U;
+        auto kept = covered_.keep_uncovered(block);
+        freed_ += freed && kept && *kept ? block.header.rows : 0U;
+        return kept;
     }
 
     // The rest ----------------------------------------------------------------------------------------------------------------------------
@@ -615,13 +541,10 @@ private:
     std::uint64_t position_ = 0; ///< … and how many of a column's have been handed out.
     Key key_;
     std::size_t member_ = none; ///< Whose blocks are being looked at, where that goes file by file.
-    RunSet covered_;            ///< What newer files than `member_` have replaced …
+    Replaced covered_;          ///< What newer files than `member_` have replaced …
     RunSet replaced_;           ///< … and what this one has.
     std::uint64_t freed_ = 0;   ///< Handed out.
     ByteBuffer made_;           ///< A block that no file has as it is.
-    GrowArray<std::uint32_t> kept_;
-    GrowArray<std::uint32_t> kept_generations_;
-    std::vector<std::uint32_t> which_;
 };
 
 } // namespace ecsdb::snapshot
