@@ -23,8 +23,8 @@ struct Saved {
         REQUIRE(next("full", false));
     }
 
-    static std::array<std::byte, 12> position(std::uint32_t value) {
-        std::array<std::byte, 12> row{};
+    static std::vector<std::byte> position(std::uint32_t value) {
+        std::vector<std::byte> row(12);
         store_le<std::uint32_t>(row.data(), value);
         return row;
     }
