@@ -40,12 +40,19 @@ public:
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
     /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
+    /// Takes a snapshot if the options say that it is time (`Options::snapshot_transactions` and what follows it); whether one was taken.
+    /// The database's own thread does so by itself; where there is none (`Options::own_thread`), the program calls this now and then. An
+    /// error is also in `snapshot_state` and told to `on_log_state`; after one, nothing is done for a second, then two, up to five minutes.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept { return engine_->snapshot_if_due(); }
+    /// The newest snapshot, and whether the last one succeeded. Any thread. Never waits.
+    [[nodiscard]] SnapshotState snapshot_state() const { return engine_->snapshot_state(); }
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
     [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
     /// Has `fn(const LogState&)` called whenever the log has failed and writes are no longer accepted, and whenever they are again, with
-    /// the state by then: changes that follow each other closely may be told as one, twice. Replaces the callback before it; with `nullptr`
-    /// nothing is called any more. When this returns, the callback before it has ended, unless a callback calls. Runs where tickets'
-    /// callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where there is no log.
+    /// the state by then; also after every automatic snapshot, taken or failed. Changes that follow each other closely may be told as one,
+    /// twice. Replaces the callback before it; with `nullptr` nothing is called any more. When this returns, the callback before it has
+    /// ended, unless a callback calls. Runs where tickets' callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where
+    /// there is no log.
     template <typename Fn>
     void on_log_state(Fn&& fn) {
         std::shared_ptr<LogStateListener> listener;

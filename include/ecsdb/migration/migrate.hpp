@@ -232,6 +232,8 @@ private:
         manifest.schema_hash = plan_.schema.hash();
         manifest.snapshot = {.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc};
         manifest.previous_snapshot = {}; // of another schema
+        manifest.snapshot_bases.clear();
+        manifest.previous_bases.clear();
         manifest.first_needed_segment = *first_needed;
         manifest.durable_lsn = std::max(manifest.durable_lsn, version);
         manifest.reserved_index_mark = next_fresh;

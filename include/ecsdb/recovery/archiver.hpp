@@ -119,7 +119,7 @@ struct ArchiveContents {
             if (!opened && !is_damage(opened.error())) {
                 return opened.error().clone();
             }
-            const auto* const header = opened ? &opened->header() : nullptr;
+            const auto* const header = opened && !opened->header().is_incremental() ? &opened->header() : nullptr;
             if (header == nullptr || name != archived_snapshot_name(header->lsn, header->identity.epoch)) {
                 contents.problems.push_back(opened ? path + ": holds another snapshot" : opened.error().message());
             } else if (belongs(header->identity.database, path)) {
@@ -344,7 +344,9 @@ private:
         if (manifest.snapshot.name.empty()) {
             return {};
         }
-        const std::string source = manifest_->directory() + '/' + manifest.snapshot.name;
+        // Incremental ones are not archived: all of the log is, and stands for them.
+        const SnapshotFile full = chain_of(manifest.snapshot_bases, manifest.snapshot).front();
+        const std::string source = manifest_->directory() + '/' + full.name;
         const auto reader = snapshot::BlockReader::open(*files_, source, *allocator_);
         if (!reader) {
             // The next one may have come while we looked.
@@ -357,13 +359,12 @@ private:
         if (known) {
             return {};
         }
-        if (auto copied = copy_checked(source, directory_ + '/' + name, manifest.snapshot); !copied) {
+        if (auto copied = copy_checked(source, directory_ + '/' + name, full); !copied) {
             return std::move(copied).error().in("archive");
         }
         ECSDB_KILL_POINT("archive: snapshot archived");
         contents_.database = header.identity.database;
-        contents_.snapshots.push_back(
-            {name, header.lsn, header.identity.epoch, header.time_ns / 1000, header.schema_hash, manifest.snapshot.size});
+        contents_.snapshots.push_back({name, header.lsn, header.identity.epoch, header.time_ns / 1000, header.schema_hash, full.size});
         return {};
     }
 

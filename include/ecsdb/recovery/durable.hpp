@@ -4,6 +4,8 @@
 
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
+#include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/archiver.hpp"
@@ -19,6 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -42,12 +45,14 @@ private:
 } // namespace detail
 
 /// Keeps the files of one database that is open for writing. Made by opening it; used by the engine.
-class Durable final : public wal::LogObserver {
+class Durable final : public wal::LogObserver, public LogStateSource {
 public:
-    Durable(FileSystem& files, Allocator& allocator, Clock& clock, std::string directory, std::unique_ptr<FileLock> lock,
-            recovery::Manifest manifest) noexcept
-        : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)},
-          manifest_{files, allocator, std::move(directory), std::move(manifest)}, snapshots_{files, allocator, manifest_} {}
+    /// `saved` as in `Snapshots`.
+    Durable(FileSystem& files, Allocator& allocator, Clock& clock, const Options& options, std::unique_ptr<FileLock> lock,
+            recovery::Manifest manifest, std::optional<snapshot::SavedState> saved) noexcept
+        : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)}, manifest_{files, allocator, options.directory,
+                                                                                                    std::move(manifest)},
+          snapshots_{files, allocator, clock, manifest_, options, std::move(saved)} {}
 
     /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once. The schema must
     /// outlive this.
@@ -110,8 +115,38 @@ public:
         return participant_->wait_for(version, level == Durability::Synced);
     }
 
-    /// See `Snapshots::take`.
+    /// See `Snapshots`.
     [[nodiscard]] Result<void> snapshot(transaction::Pipeline& pipeline) noexcept { return snapshots_.take(pipeline, *participant_); }
+    [[nodiscard]] Result<bool> snapshot_if_due(transaction::Pipeline& pipeline) noexcept {
+        auto taken = snapshots_.take_if_due(pipeline, *participant_);
+        if (!taken || *taken) {
+            state_feed_.announce(*this);
+        }
+        return taken;
+    }
+    [[nodiscard]] SnapshotState snapshot_state() const { return snapshots_.state(); }
+
+    /// Takes snapshots in the background from now on, if the options want any: `log_bytes` of log lie behind the newest one.
+    void start_snapshots(transaction::Pipeline& pipeline, std::uint64_t log_bytes) {
+        snapshots_.begin(log_bytes);
+        if (pipeline.options().own_thread && snapshots_.policy().is_automatic()) {
+            automatic_.reset(new Thread{[this, &pipeline](const Thread::Stop& stop) {
+                constexpr std::uint64_t interval_ns = 50'000'000; // a look costs nothing beside a snapshot
+                while (!stop.requested()) {
+                    static_cast<void>(snapshot_if_due(pipeline)); // a failure is in the state
+                    bell_.sleep(interval_ns, [&] { return stop.requested(); });
+                }
+            }});
+        }
+    }
+    /// Ends that, after the snapshot that may be being taken. Before the pipeline stops.
+    void stop_snapshots() noexcept {
+        if (automatic_ != nullptr) {
+            automatic_->request_stop();
+            bell_.ring();
+            automatic_.reset();
+        }
+    }
 
     /// Ends the segment being written and archives everything up to now. `InvalidArgument` where there is no archive. Any thread.
     [[nodiscard]] Result<void> archive() noexcept {
@@ -171,6 +206,7 @@ public:
 
     /// The handle is a forked child's: leave the parent's thread and lock alone.
     void abandon() noexcept {
+        static_cast<void>(automatic_.release()); // NOLINT: likewise
         participant_->abandon();
         snapshots_.abandon();
         if (archiver_ != nullptr) {
@@ -183,7 +219,14 @@ public:
     void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
         state_feed_.listen(std::move(listener), pipeline);
     }
-    void state_changed() noexcept override { state_feed_.announce(*participant_); }
+    void state_changed() noexcept override { state_feed_.announce(*this); }
+    [[nodiscard]] LogState log_state() noexcept override {
+        LogState state = participant_->state();
+        SnapshotState snapshots = snapshots_.state();
+        state.snapshots = std::move(snapshots.working);
+        state.snapshot_version = snapshots.version;
+        return state;
+    }
 
     Result<void> segment_begun(const wal::LogWriter& log) override {
         ECSDB_KILL_POINT("log: segment begun, manifest not yet stored");
@@ -215,6 +258,8 @@ private:
     wal::SegmentHolds holds_;
     Owner<wal::SpareSegments> spares_;
     Owner<wal::LogParticipant> participant_; // uses the above
+    Doorbell bell_;
+    Owner<Thread> automatic_; ///< Null where no snapshots are taken by themselves. Goes first.
 };
 
 } // namespace ecsdb

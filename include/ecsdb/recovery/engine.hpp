@@ -110,6 +110,17 @@ public:
         return durable_->snapshot(*pipeline_);
     }
 
+    /// See `AnyDatabase::snapshot_if_due`.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        return durable_ == nullptr ? Result<bool>{false} : durable_->snapshot_if_due(*pipeline_);
+    }
+    [[nodiscard]] SnapshotState snapshot_state() const {
+        return durable_ == nullptr || pipeline_->fork_guard().in_child() ? SnapshotState{} : durable_->snapshot_state();
+    }
+
     [[nodiscard]] Result<void> resume() noexcept {
         if (pipeline_->fork_guard().in_child()) {
             return transaction::Pipeline::forked();
@@ -127,7 +138,7 @@ public:
             return state;
         }
         if (durable_ != nullptr) {
-            return durable_->participant().state();
+            return durable_->log_state();
         }
         LogState state;
         if (pipeline_->options().read_only) {
@@ -158,6 +169,9 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a database cannot be closed from inside one of its own callbacks"};
         }
         closed_ = true;
+        if (durable_ != nullptr) {
+            durable_->stop_snapshots(); // one being taken needs the writer
+        }
         pipeline_->stop();
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
     }

@@ -67,7 +67,7 @@ public:
     RebuiltState& operator=(const RebuiltState&) = delete;
     ~RebuiltState() = default;
 
-    /// Takes what a snapshot holds. Once, and first. See `SnapshotFile::load_into`.
+    /// Takes what a snapshot (with those it builds on) holds. Once, and first. See `SnapshotFile::load_into`.
     [[nodiscard]] Result<void> load(snapshot::SnapshotFile& file) {
         auto loaded = file.load_into(buffer_);
         if (!loaded) {

@@ -139,6 +139,37 @@ public:
         }
     }
 
+    /// What may differ from the tree as it was when `stamp` was the newest one, in order: calls `changed(position, const Node&)` for every
+    /// node born later, and `gone(first, count)` for positions without a node where there may have been one. Cost: O(capacity / 64 + what
+    /// was touched). Any thread.
+    template <typename Changed, typename Gone>
+    void for_each_since(Stamp stamp, Changed&& changed, Gone&& gone) const {
+        constexpr std::uint64_t end = std::uint64_t{1} << 32U;
+        if (top_ == nullptr) {
+            gone(std::uint64_t{0}, end);
+            return;
+        }
+        if (top_->born <= stamp) {
+            return;
+        }
+        for (std::uint32_t leaf_index = 0; leaf_index < capacity() >> leaf_shift; ++leaf_index) {
+            const Leaf* const leaf = top_->leaves()[leaf_index];
+            const std::uint64_t first = std::uint64_t{leaf_index} << leaf_shift;
+            if (leaf == nullptr) {
+                gone(first, std::uint64_t{leaf_size});
+                continue;
+            }
+            for (std::uint32_t i = 0; leaf->born > stamp && i < leaf_size; ++i) {
+                if (leaf->nodes[i] == nullptr) {
+                    gone(first + i, std::uint64_t{1});
+                } else if (leaf->nodes[i]->born > stamp) {
+                    changed(static_cast<std::uint32_t>(first + i), *leaf->nodes[i]);
+                }
+            }
+        }
+        gone(std::uint64_t{capacity()}, end - capacity());
+    }
+
     /// Bytes the tree itself takes, without the nodes it leads to. Cost: O(capacity / 64). Any thread.
     [[nodiscard]] std::size_t own_bytes() const noexcept {
         std::size_t bytes = top_ == nullptr ? 0 : top_->bytes;

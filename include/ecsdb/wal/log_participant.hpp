@@ -167,6 +167,8 @@ public:
     /// The newest version whose frames are written, and on the disk.
     [[nodiscard]] std::uint64_t written_version() const noexcept { return log_.written_version(); }
     [[nodiscard]] std::uint64_t durable_version() const noexcept { return log_.durable_version(); }
+    /// Bytes written since opening.
+    [[nodiscard]] std::uint64_t written_bytes() const noexcept { return log_.written_bytes(); }
     [[nodiscard]] std::uint64_t reserve_mark() const noexcept { return reserve_mark_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool failed() const noexcept { return log_.failed(); }
     [[nodiscard]] LogState state() noexcept { return log_.state(); }
