@@ -6,6 +6,7 @@
 #include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
 #include "ecsdb/recovery/open.hpp"
+#include "ecsdb/recovery/saved_delta.hpp"
 #include "ecsdb/recovery/saved_state.hpp"
 #include "ecsdb/table.hpp"
 #include "ecsdb/writes.hpp"
@@ -46,10 +47,10 @@ public:
     /// and writes go on meanwhile; also where the database is in memory or read-only. `OutOfMemory`, `WouldDeadlock` inside a function
     /// transaction. Cost: O(rows), a pass over them.
     [[nodiscard]] Result<std::uint64_t> snapshot(ByteBuffer& out) { return recovery::save_state(*engine_, out); }
-    /// Makes the state what it was when `bytes` were saved by `snapshot(out)`, and `deltas` (`save_delta`) had been applied to it: entities,
-    /// ids, generations, free indices, rows and counts; afterwards `view.hash()` is what it was. It is one transaction, the next version:
-    /// all of it or nothing, and as durable as any; views go on seeing theirs. Transient rows go. The bytes may come from anywhere, also
-    /// from another database of the same schema and shard.
+    /// Makes the state what it was when `bytes` were saved by `snapshot(out)`, and `deltas` (`save_delta`) had been applied to it:
+    /// entities, ids, generations, free indices, rows and counts; afterwards `view.hash()` is what it was. It is one transaction, the next
+    /// version: all of it or nothing, and as durable as any; views go on seeing theirs. Transient rows go. The bytes may come from
+    /// anywhere, also from another database of the same schema and shard.
     ///
     /// An id of an entity that came later than the snapshot names nothing from then on, as long as the database stays open; transactions
     /// that are being built meanwhile may find the ids they have reserved taken (`AlreadyExists`).
@@ -60,6 +61,24 @@ public:
     /// comparison and the changes, readers do not.
     [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes, std::span<const std::span<const std::byte>> deltas = {}) {
         return recovery::restore_state(*engine_, bytes, deltas);
+    }
+    /// Writes what has changed since version `since` into `out`, which is emptied first, as one delta (docs/format/delta.md): for
+    /// `apply_delta` on a database at that version, or for `restore`. Where nothing has, `from` is `to` and `out` is empty. It comes from
+    /// the log: rows of tables that are not logged are not in it.
+    ///
+    /// `NotFound` where the log does not reach back so far any more, or `since` is yet to come; `Unsupported` where a `restore` lies
+    /// between; `InvalidArgument` where there is no log; `WouldDeadlock`, `Io`, `OutOfMemory`. Any thread but the writer's. Cost: reading
+    /// the log since, and holding it in memory.
+    [[nodiscard]] Result<SavedDelta> save_delta(std::uint64_t since, ByteBuffer& out) { return recovery::save_delta(*engine_, since, out); }
+    /// The same since the last version committed at `time`, in microseconds since 1970 UTC, or before.
+    [[nodiscard]] Result<SavedDelta> save_delta_since_time(std::uint64_t time, ByteBuffer& out) {
+        return recovery::save_delta_since_time(*engine_, time, out);
+    }
+    /// The same since the version `since` sees, a view of this database: by comparing it with the newest one, so also where there is no
+    /// log, or a `restore` lies between. Tables that are not logged are in it, transient ones are not. Cost: O(rows of both versions).
+    [[nodiscard]] Result<SavedDelta> save_delta(const ecsdb::View& since, ByteBuffer& out) {
+        return since ? recovery::save_delta(*engine_, since.root(), out)
+                     : Result<SavedDelta>{Error{ErrorCode::InvalidArgument, "save delta: the view is empty"}};
     }
     /// Applies a delta (docs/format/delta.md, `save_delta`) as one transaction: the state goes on to the version it ends at. False where
     /// it is there already. What was written here must not be mixed with what others write: ids and versions are theirs.

@@ -74,9 +74,9 @@ public:
         const bool has_origin = !header.origin.is_empty();
         bytes[0] = std::byte{format_version};
         bytes[1] = static_cast<std::byte>((header.counted ? flag_counted : 0) | (header.merged ? flag_merged : 0) |
-                                          (header.absolute ? flag_absolute : 0) |
-                                          (header.time != 0 ? flag_time : 0) | (header.tick != 0 ? flag_tick : 0) |
-                                          (has_origin ? flag_origin : 0) | (header.clock.empty() ? 0 : flag_clock));
+                                          (header.absolute ? flag_absolute : 0) | (header.time != 0 ? flag_time : 0) |
+                                          (header.tick != 0 ? flag_tick : 0) | (has_origin ? flag_origin : 0) |
+                                          (header.clock.empty() ? 0 : flag_clock));
         std::byte* next = store_varint(bytes + 2, header.from);
         next = store_varint(next, header.to - header.from);
         if (header.time != 0) {

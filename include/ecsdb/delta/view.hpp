@@ -472,7 +472,8 @@ private:
             return section.id < no_table ? check(detail::ContentReader{section.body}, ContentEntry{}) : "a table id is out of range";
         }
         if (section.is(SectionKind::Entities)) {
-            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body, header_.absolute}, EntityRange{}) : "a shard is out of range";
+            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body, header_.absolute}, EntityRange{})
+                                                   : "a shard is out of range";
         }
         return section.id == 0 && !header_.counted ? check(detail::VersionReader{section.body}, detail::VersionGroup{})
                                                    : "there should be no such Versions section";

@@ -30,8 +30,8 @@ public:
     void begin(std::uint64_t from, bool counted, bool absolute = false) noexcept {
         bytes_.clear();
         from_ = from;
-        encoder_.begin(bytes_, delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted,
-                                             .absolute = absolute});
+        encoder_.begin(bytes_,
+                       delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted, .absolute = absolute});
     }
 
     /// Writes the sections for the changes noted in `state`. False when memory is refused.

@@ -143,8 +143,7 @@ private:
     [[nodiscard]] bool compare_contents(const Table& table, std::uint32_t index, bool was_there) noexcept {
         for (const FieldId field : table.contents) {
             const std::span<const std::byte> now = content_of(*after_, table, field, index);
-            const std::span<const std::byte> then =
-                was_there ? content_of(*before_, table, field, index) : std::span<const std::byte>{};
+            const std::span<const std::byte> then = was_there ? content_of(*before_, table, field, index) : std::span<const std::byte>{};
             if (!std::equal(now.begin(), now.end(), then.begin(), then.end()) && !contents_.push({index, field, now})) {
                 return false;
             }

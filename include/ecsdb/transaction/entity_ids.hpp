@@ -100,7 +100,8 @@ public:
     }
     /// Generations may have gone back: none that may have been handed out is from now on, at any index.
     void raise_generations() noexcept { least_generation_ = std::min(highest_generation_ + 1, Entity::max_generation); }
-    /// Keeps of the freed indices those for which `generation_of(index)` says which generation was the last there, and not `living`. What producers hold is forgotten: see `era`. Ids taken meanwhile may fail to come to life.
+    /// Keeps of the freed indices those for which `generation_of(index)` says which generation was the last there, and not `living`. What
+    /// producers hold is forgotten: see `era`. Ids taken meanwhile may fail to come to life.
     template <typename GenerationOf>
     void keep_free(GenerationOf&& generation_of) noexcept {
         for (std::size_t left = freed_.size_approx(); left != 0; --left) {

@@ -43,9 +43,7 @@ public:
         const storage::Root& root = *pipeline_->store().published();
         ids.keep_free([&](std::uint32_t index) {
             const storage::EntityRecord* const record = root.entities.find(index);
-            return record == nullptr                               ? 0
-                   : record->archetype == storage::no_archetype ? record->generation
-                                                                : EntityIds::living;
+            return record == nullptr ? 0 : record->archetype == storage::no_archetype ? record->generation : EntityIds::living;
         });
         if (fresh_before_ < fresh_end_) {
             root.entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
