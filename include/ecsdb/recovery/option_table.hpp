@@ -102,6 +102,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::segment_bytes>("segment_bytes", OptionKind::Bytes, 4608),
     detail::option<&Options::segment_seconds>("segment_seconds", OptionKind::Seconds),
     detail::option<&Options::spare_segments>("spare_segments", OptionKind::Count),
+    detail::option<&Options::compress_snapshots>("compress_snapshots", OptionKind::Flag, 0, 1),
     detail::text_option("archive_directory", &Options::archive_directory),
     detail::option<&Options::archive_keep_bytes>("archive_keep_bytes", OptionKind::Bytes),
     detail::option<&Options::archive_keep_seconds>("archive_keep_seconds", OptionKind::Seconds),

@@ -61,7 +61,8 @@ namespace detail {
     if (auto checked = snapshot::check_snapshot(bytes, allocator); !checked) {
         return std::move(checked).error();
     }
-    auto opened = snapshot::open_snapshot(bytes, allocator);
+    snapshot::SnapshotInMemory file{bytes};
+    auto opened = snapshot::open_snapshot(file, snapshot::SnapshotInMemory::path, allocator);
     if (!opened) {
         return std::move(opened).error();
     }

@@ -42,6 +42,9 @@ public:
     /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
     void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
 
+    /// As in `snapshot::SnapshotOptions`. Before the first snapshot.
+    void set_compression(int level) noexcept { compression_level_ = level; }
+
     /// What holds segments of the log, and where those go that nobody needs. Before the first snapshot.
     void set_segments(wal::SegmentHolds& holds, wal::SpareSegments& spares) noexcept {
         holds_ = &holds;
@@ -82,6 +85,7 @@ private:
         detail::CountsFromWriter counts{pipeline};
         snapshot::SnapshotOptions options{.allocator = *allocator_};
         options.counts = &counts;
+        options.compression_level = compression_level_;
         options.own_thread = pipeline.options().own_thread;
         auto written = snapshot::write_snapshot(*files_, manifest_->directory() + '/' + name, root, pipeline.store().entity_versions(),
                                                 identity_of(root, pipeline.ids().next_fresh()), options);
@@ -168,6 +172,7 @@ private:
     recovery::Archiver* archiver_ = nullptr;
     wal::SegmentHolds* holds_ = nullptr;
     wal::SpareSegments* spares_ = nullptr;
+    int compression_level_ = 0;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
     std::unique_ptr<std::jthread> cleaning_;

@@ -5,6 +5,7 @@
 #include "ecsdb/core/compression.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/snapshot/format.hpp"
+#include "ecsdb/snapshot/shuffle.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,7 +23,7 @@ namespace ecsdb::snapshot {
 /// content is handed out before its checksum agreed.
 ///
 /// `Corrupt` where it is damaged or cut short, `Unsupported` where a newer release wrote it. Holds about 1.5 MiB,
-/// compressed files 1 MiB more. For one thread; the allocator and the file system must outlive it.
+/// compressed files up to 2 MiB more. For one thread; the allocator and the file system must outlive it.
 class BlockReader {
 public:
     /// A block whose checksum agreed.
@@ -117,7 +118,8 @@ private:
     static constexpr std::size_t read_ahead = 512U << 10U;
 
     BlockReader(std::unique_ptr<File> file, std::string path, Allocator& allocator) noexcept
-        : file_{std::move(file)}, path_{std::move(path)}, schema_{allocator}, buffer_{allocator}, unpacked_{allocator} {}
+        : file_{std::move(file)}, path_{std::move(path)}, schema_{allocator}, buffer_{allocator}, unpacked_{allocator}, unshuffled_{
+                                                                                                                            allocator} {}
 
     static Error cut_short(std::uint64_t offset) {
         return Error{ErrorCode::Corrupt, "cut short: the file ends before byte " + std::to_string(offset)};
@@ -219,7 +221,8 @@ private:
         if (block.header.codec == Codec::Raw) {
             return block.header.raw_size == stored.size() ? Result<void>{} : corrupt(block, "its two sizes contradict each other");
         }
-        if (block.header.codec != Codec::Zstd) {
+        const bool shuffled = block.header.codec == Codec::ShuffledZstd;
+        if (block.header.codec != Codec::Zstd && !shuffled) {
             return corrupt(block, "is compressed in a way this build does not know", ErrorCode::Unsupported);
         }
         unpacked_.clear();
@@ -231,6 +234,21 @@ private:
             return corrupt(block, done.error().message(), done.error().code());
         }
         block.content = unpacked_.view();
+        return shuffled ? unshuffle(block) : Result<void>{};
+    }
+    /// Puts the bytes of rows side by side again.
+    Result<void> unshuffle(Block& block) {
+        const std::size_t size = block.header.raw_size;
+        if (block.header.rows == 0 || size % block.header.rows != 0) {
+            return corrupt(block, "its bytes were put in another order than rows can have");
+        }
+        unshuffled_.clear();
+        std::byte* const room = unshuffled_.extend(size);
+        if (room == nullptr) {
+            return Error{ErrorCode::OutOfMemory, "no memory to unpack a block"};
+        }
+        unshuffle_rows(unpacked_.data(), room, block.header.rows, size / block.header.rows);
+        block.content = unshuffled_.view();
         return {};
     }
 
@@ -281,6 +299,7 @@ private:
     std::size_t buffered_ = 0; ///< … and so many bytes of it, which start at `position_` of the file.
     std::uint64_t position_ = 0;
     ByteBuffer unpacked_;
+    ByteBuffer unshuffled_;
     std::uint64_t number_ = 0;
     std::uint64_t index_offset_ = 0;
     std::uint32_t index_crc_ = 0;

@@ -357,7 +357,7 @@ public:
     }
 
 private:
-    friend Result<SnapshotFile> open_snapshot(Result<BlockReader> reader, Allocator& allocator);
+    friend Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator);
     SnapshotFile(BlockReader reader, Schema schema, Allocator& allocator)
         : reader_{std::move(reader)}, schema_{std::move(schema)}, allocator_{&allocator} {}
 
@@ -394,29 +394,21 @@ private:
     Allocator* allocator_;
 };
 
-/// Goes on with a snapshot whose reader is open, or could not be. See the following.
-[[nodiscard]] inline Result<SnapshotFile> open_snapshot(Result<BlockReader> reader, Allocator& allocator) {
+/// Opens the snapshot at `path` and reads what it is of. `NotFound`, `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Changes
+/// nothing. File system and allocator must outlive the result.
+[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
+    auto reader = BlockReader::open(files, path, allocator);
     if (!reader) {
         return std::move(reader).error();
     }
     auto schema = decode_schema(reader->schema());
     if (!schema) {
-        return std::move(schema).error().in(reader->path());
+        return std::move(schema).error().in(path);
     }
     if (schema->hash() != reader->header().schema_hash) {
-        return Error{ErrorCode::Corrupt, reader->path() + ": the schema is not the one the header names"};
+        return Error{ErrorCode::Corrupt, path + ": the schema is not the one the header names"};
     }
     return SnapshotFile{*std::move(reader), *std::move(schema), allocator};
-}
-
-/// Opens the snapshot at `path` and reads what it is of. `NotFound`, `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Changes
-/// nothing. File system and allocator must outlive the result.
-[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
-    return open_snapshot(BlockReader::open(files, path, allocator), allocator);
-}
-/// The same for a snapshot in memory, which must outlive the result and stay as it is.
-[[nodiscard]] inline Result<SnapshotFile> open_snapshot(std::span<const std::byte> bytes, Allocator& allocator) {
-    return open_snapshot(BlockReader::open(bytes, allocator), allocator);
 }
 
 } // namespace ecsdb::snapshot
