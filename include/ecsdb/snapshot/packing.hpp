@@ -52,59 +52,16 @@ public:
 
 private:
     static constexpr std::size_t worth_packing = 128;
-    /// A level at which zstd does little more than copy.
-    static constexpr int copying = -100'000;
 
-    /// Packs the first bytes of all rows, the second ones, and so on: those together that are alike in being noise or not, and noise (the
-    /// low bytes of most numbers) without looking for what is not there.
+    /// Packs the first bytes of all rows, then the second ones, and so on.
     Result<void> pack_rows(std::span<const std::byte> content, std::size_t rows) {
-        const std::size_t width = content.size() / rows;
         shuffled_.clear();
         std::byte* const room = shuffled_.extend(content.size());
         if (room == nullptr) {
             return Error{ErrorCode::OutOfMemory, "no memory to pack a block"};
         }
-        shuffle_rows(content.data(), room, rows, width);
-        const std::span<const std::byte> shuffled{room, content.size()};
-        for (std::size_t first = 0; first < width;) {
-            const bool noise = is_noise(shuffled.subspan(first * rows, rows));
-            std::size_t end = first + 1;
-            while (end < width && is_noise(shuffled.subspan(end * rows, rows)) == noise) {
-                ++end;
-            }
-            const auto alike = shuffled.subspan(first * rows, (end - first) * rows);
-            if (auto packed = compressor_.compress(alike, packed_, noise ? copying : level_); !packed) {
-                return packed;
-            }
-            first = end;
-        }
-        return {};
-    }
-
-    /// Whether a sample of the bytes, and of the steps between them, has nothing in it that occurs much more often than by chance.
-    [[nodiscard]] static bool is_noise(std::span<const std::byte> bytes) noexcept {
-        constexpr std::size_t sample = 512;
-        if (bytes.size() <= sample) {
-            return false;
-        }
-        std::array<std::uint16_t, 256> values{};
-        std::array<std::uint16_t, 256> steps{};
-        const std::span<const std::byte> middle = bytes.subspan(bytes.size() / 2 - sample / 2, sample + 1);
-        for (std::size_t i = 0; i < sample; ++i) {
-            const auto value = std::to_integer<std::uint8_t>(middle[i]);
-            ++values[value];
-            ++steps[static_cast<std::uint8_t>(std::to_integer<std::uint8_t>(middle[i + 1]) - value)];
-        }
-        // Pairs of equal values: if all are as likely, one of 256 pairs.
-        constexpr std::uint32_t by_chance = sample * (sample - 1) / 256;
-        const auto pairs = [](const std::array<std::uint16_t, 256>& counts) {
-            std::uint32_t sum = 0;
-            for (const std::uint16_t count : counts) {
-                sum += std::uint32_t{count} * count;
-            }
-            return sum - static_cast<std::uint32_t>(sample);
-        };
-        return pairs(values) < by_chance * 3 / 2 && pairs(steps) < by_chance * 3 / 2;
+        shuffle_rows(content.data(), room, rows, content.size() / rows);
+        return compressor_.compress(shuffled_.view(), packed_, level_);
     }
 
     int level_;
