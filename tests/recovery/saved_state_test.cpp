@@ -1,13 +1,16 @@
 #include "ecsdb/recovery/saved_state.hpp"
 
+#include "formats/formats_fixture.hpp"
 #include "recovery/world.hpp"
 #include "support/catch.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <random>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace recovery_test::saved_state_test {
@@ -31,7 +34,7 @@ Bytes saved(World& world) {
     if (!version) {
         FAIL(version.error().to_string());
     }
-    CHECK(*version == world.version());
+    CHECK(*version <= world.version());
     return {out.view().begin(), out.view().end()};
 }
 
@@ -83,6 +86,25 @@ private:
     World* world_;
     std::mt19937_64 random_;
     std::vector<Entity> living_;
+};
+
+/// Remembers how much was out at most.
+class PeakAllocator final : public ecsdb::Allocator {
+public:
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+        live += bytes;
+        peak = std::max(peak, live);
+        return below_.allocate(bytes, alignment);
+    }
+    void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+        live -= bytes;
+        below_.deallocate(memory, bytes, alignment);
+    }
+    std::size_t live = 0;
+    std::size_t peak = 0;
+
+private:
+    ecsdb::SystemAllocator below_;
 };
 
 Entity create(World& world, Purse purse) {
@@ -161,6 +183,201 @@ TEST_CASE("an id that a restore has given up never names anybody again", "[recov
             require(world.destroy(now).wait());
         }
     }
+}
+
+TEST_CASE("texts, references and promises come back with a state", "[recovery][snapshot]") {
+    using namespace ecsdb::test;
+    Whole world = open_db<Whole>(stepped());
+    ecsdb::SystemAllocator memory;
+    ByteBuffer bytes{memory};
+    const std::vector<Entity> made = fill(world);
+    auto without_scratch = world.begin();
+    without_scratch.remove<Scratch>(made[4]);
+    REQUIRE(without_scratch.commit());
+    REQUIRE(world.snapshot(bytes));
+    const std::uint64_t hash = world.read().hash();
+    const Content content = content_of(world.read());
+
+    // Circles are taken apart, texts change, what was there goes, and others come in its place.
+    auto tx = world.begin();
+    tx.destroy(made[3]).destroy(made[6]).destroy(made[0]);
+    Note other;
+    other.body = tx.text("quite another text");
+    tx.set(made[5], other);
+    REQUIRE(tx.commit());
+    for (int i = 0; i < 5; ++i) {
+        auto more = world.begin();
+        more.create(Place{9, float(i)}, Label{more.text("label " + std::to_string(i))});
+        REQUIRE(more.commit());
+    }
+    auto transient = world.begin();
+    transient.insert(made[4], Scratch{6});
+    REQUIRE(transient.commit());
+    const auto pinned = world.read();
+    const std::uint64_t pinned_hash = pinned.hash();
+
+    require(world.restore(bytes.view()));
+    CHECK(world.read().hash() == hash);
+    CHECK(content_of(world.read()) == content);
+    CHECK_FALSE(world.get<Scratch>(made[4]));
+    CHECK(pinned.hash() == pinned_hash);
+
+    // The promises hold as before: a leader's end takes along who follows.
+    REQUIRE(world.destroy(made[3]).wait());
+    CHECK_FALSE(world.get<Leader>(made[4]));
+}
+
+TEST_CASE("a state that was damaged anywhere is refused, and nothing changes", "[recovery][snapshot][hostile]") {
+    World world = open_or_fail(in_memory());
+    Churn{world, 5}.run(15);
+    const Bytes kept = saved(world);
+    require(world.restore(kept));
+    const std::uint64_t version = world.version();
+    const std::uint64_t hash = world.read().hash();
+    Bytes damaged = kept;
+    for (std::size_t at = 0; at < kept.size(); ++at) {
+        for (const int bit : {0, 3, 7}) {
+            damaged[at] = kept[at] ^ static_cast<std::byte>(1 << bit);
+            const auto restored = world.restore(damaged);
+            CAPTURE(at, bit);
+            REQUIRE_FALSE(restored);
+            const ErrorCode code = restored.error().code();
+            CHECK((code == ErrorCode::Corrupt || code == ErrorCode::Unsupported));
+        }
+        damaged[at] = kept[at];
+        REQUIRE_FALSE(world.restore(std::span{kept}.first(at)));
+    }
+    CHECK(world.version() == version);
+    CHECK(world.read().hash() == hash);
+}
+
+TEST_CASE("a state of another schema or shard is refused, and where it cannot be waited for", "[recovery][snapshot]") {
+    using Other = ecsdb::Database<Purse, Spot>;
+    World world = open_or_fail(in_memory());
+    const Bytes kept = saved(world);
+    auto other = Other::open(in_memory());
+    REQUIRE(other);
+    auto refused = other->restore(kept);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == ErrorCode::SchemaMismatch);
+    auto elsewhere = in_memory();
+    elsewhere.shard = 3;
+    World shard = open_or_fail(elsewhere);
+    refused = shard.restore(kept);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == ErrorCode::WrongShard);
+
+    ErrorCode inside{};
+    ErrorCode saving{};
+    const auto done = world.execute([&](World::WriteState&) {
+        inside = world.restore(kept).error().code();
+        ecsdb::SystemAllocator memory;
+        ByteBuffer out{memory};
+        saving = world.snapshot(out).error().code();
+    });
+    REQUIRE(done);
+    CHECK(inside == ErrorCode::WouldDeadlock);
+    CHECK(saving == ErrorCode::WouldDeadlock);
+}
+
+TEST_CASE("bytes that only claim to be large take no memory", "[recovery][snapshot][hostile]") {
+    PeakAllocator allocator;
+    {
+        auto options = in_memory();
+        options.allocator = &allocator;
+        World world = open_or_fail(options);
+        Churn{world, 7}.run(20);
+        Bytes kept = saved(world);
+        kept.resize(kept.size() + (4U << 20U)); // large, and not what it was
+        const std::size_t before = allocator.live;
+        allocator.peak = before;
+        for (const std::size_t at : {16U, 72U, 130U, 200U}) {
+            Bytes damaged = kept;
+            damaged[at] ^= std::byte{0xFF};
+            CHECK_FALSE(world.restore(damaged));
+        }
+        CHECK(allocator.live == before);
+        CHECK(allocator.peak - before < 1U << 20U);
+    }
+}
+
+TEST_CASE("a crash at any point of a restore leaves the state before it or the one it brings", "[recovery][snapshot][crash]") {
+    ecsdb::SimulatedFileSystem disk;
+    const auto options = on(disk);
+    World world = open_or_fail(options);
+    Churn churn{world, 11};
+    churn.run(25);
+    const Bytes kept = saved(world);
+    const std::uint64_t then = world.read().hash();
+    churn.run(25);
+    const std::uint64_t now = world.read().hash();
+    disk.record_history();
+    require(world.restore(kept));
+    const std::uint64_t restored = world.version();
+    const std::size_t acknowledged = disk.changes();
+    std::size_t back = 0;
+    for (std::size_t change = 0; change <= acknowledged; ++change) {
+        for (const auto keep : {ecsdb::KeepPending::None, ecsdb::KeepPending::Subset, ecsdb::KeepPending::All}) {
+            auto image = disk.after_crash_at(change, {.seed = change, .keep = keep, .tear = 512});
+            World recovered = open_or_fail(on(*image));
+            CAPTURE(change);
+            const bool is_back = recovered.version() == restored;
+            CHECK(recovered.read().hash() == (is_back ? then : now));
+            CHECK((is_back || recovered.version() == restored - 1));
+            CHECK((is_back || change != acknowledged));
+            back += is_back ? 1U : 0U;
+            Churn{recovered, change}.run(3);
+        }
+    }
+    CHECK(back > 0);
+    // With snapshots and more changes behind it, the history goes on.
+    require(world.snapshot());
+    churn.find_living();
+    churn.run(10);
+    const std::uint64_t last = world.read().hash();
+    {
+        const World closed = std::move(world);
+    }
+    World again = open_or_fail(options);
+    CHECK(again.read().hash() == last);
+}
+
+TEST_CASE("views and writers on other threads go on while states are saved and brought back", "[recovery][snapshot][threads]") {
+    ecsdb::Options options;
+    World world = open_or_fail(options);
+    std::vector<Entity> some;
+    for (std::uint32_t i = 0; i < 50; ++i) {
+        some.push_back(create(world, Purse{i}));
+    }
+    const Bytes kept = saved(world);
+    const std::uint64_t hash = world.read().hash();
+    std::atomic<bool> stop{false};
+    std::thread writer{[&] {
+        for (std::uint64_t i = 0; !stop.load(); ++i) {
+            static_cast<void>(world.update(some[i % some.size()], Purse{i}).wait());
+            auto tx = world.begin();
+            const Entity entity = tx.create(Purse{i});
+            if (tx.commit()) { // ids reserved just before a restore may be taken
+                static_cast<void>(world.destroy(entity).wait());
+            }
+        }
+    }};
+    std::thread reader{[&] {
+        while (!stop.load()) {
+            const auto view = world.read();
+            const std::uint64_t first = view.hash();
+            CHECK(view.hash() == first);
+        }
+    }};
+    for (int i = 0; i < 20; ++i) {
+        require(world.restore(kept));
+        static_cast<void>(saved(world));
+    }
+    stop.store(true);
+    writer.join();
+    reader.join();
+    require(world.restore(kept));
+    CHECK(world.read().hash() == hash);
 }
 
 } // namespace recovery_test::saved_state_test

@@ -31,9 +31,9 @@ TEST_CASE("a snapshot in memory is byte for byte the file, and is read like it",
         const auto checked = check_snapshot(bytes.view(), memory);
         REQUIRE(checked);
         CHECK(checked->crc == in_file->crc);
-        SnapshotInMemory one{bytes.view()};
+        OneFileInMemory one{"file", bytes.view()};
         World loaded{memory, schema_to_save()};
-        REQUIRE(load(loaded, one, SnapshotInMemory::path, memory));
+        REQUIRE(load(loaded, one, "file", memory));
         CHECK(difference(loaded.published(), *root.schema, saved_part(writer.model(), *root.schema)).empty());
     }
 }
@@ -61,23 +61,6 @@ TEST_CASE("a snapshot in memory is checked where it lies, and any byte that diff
         CHECK(check_snapshot(damaged, memory));
         CHECK(memory.live_bytes == before);
     }
-}
-
-TEST_CASE("beside the one snapshot there are no files in memory", "[snapshot]") {
-    const std::vector<std::byte> bytes(10);
-    SnapshotInMemory one{bytes};
-    CHECK(*one.exists(SnapshotInMemory::path));
-    CHECK_FALSE(*one.exists("other"));
-    CHECK(*one.file_size(SnapshotInMemory::path) == 10);
-    CHECK(one.open("other", FileMode::Read).error().code() == ErrorCode::NotFound);
-    CHECK_FALSE(one.open(SnapshotInMemory::path, FileMode::ReadWrite));
-    CHECK_FALSE(one.remove(SnapshotInMemory::path));
-    auto file = one.open(SnapshotInMemory::path, FileMode::Read);
-    REQUIRE(file);
-    std::vector<std::byte> out(20);
-    CHECK(*(*file)->pread(out, 4) == 6);
-    CHECK(*(*file)->pread(out, 40) == 0);
-    CHECK_FALSE((*file)->pwrite(bytes, 0));
 }
 
 } // namespace ecsdb::test::memory_test

@@ -99,7 +99,7 @@ TEST_CASE("ids that a delta brings to life are not handed out again, nor those i
         }
     }
     auto held = db.begin();
-    const Entity before = held.create(Account{-1}); // reserved, not there yet
+    held.create(Account{-1}); // its id is reserved, and nobody there yet
     const Bytes bytes = difference_to(db, source, 0, 1);
     transaction::ApplyDelta task{db.engine().pipeline(), bytes};
     REQUIRE(run(db, task));

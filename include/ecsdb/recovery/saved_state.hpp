@@ -61,8 +61,8 @@ namespace detail {
     if (auto checked = snapshot::check_snapshot(bytes, allocator); !checked) {
         return std::move(checked).error();
     }
-    snapshot::SnapshotInMemory file{bytes};
-    auto opened = snapshot::open_snapshot(file, snapshot::SnapshotInMemory::path, allocator);
+    OneFileInMemory file{reader->path(), bytes};
+    auto opened = snapshot::open_snapshot(file, reader->path(), allocator);
     if (!opened) {
         return std::move(opened).error();
     }
