@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/hints.hpp"
 
 #include <algorithm>
 #include <array>
@@ -108,7 +109,7 @@ public:
 
     void prefetch(std::uint32_t index) const noexcept {
         if (const Counter* const counter = find(index); counter != nullptr) {
-            __builtin_prefetch(counter);
+            prefetch_for_read(counter);
         }
     }
 
