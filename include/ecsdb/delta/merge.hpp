@@ -25,6 +25,10 @@ public:
             return std::move(parsed).error();
         }
         const Header& header = parsed->header();
+        if (header.absolute) {
+            return Error{ErrorCode::Unsupported, "delta to version " + std::to_string(header.to) +
+                                                     ": an absolute one (of a restored state) cannot be merged with others"};
+        }
         if (deltas_ != 0 && header.from != header_.to) {
             return Error{ErrorCode::Gap,
                          "begins at version " + std::to_string(header.from) + ", but the one before ends at " + std::to_string(header_.to)};

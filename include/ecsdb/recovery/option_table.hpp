@@ -108,6 +108,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::snapshot_replay_ns>("snapshot_replay_ns", OptionKind::Nanoseconds),
     detail::option<&Options::incremental_snapshots>("incremental_snapshots", OptionKind::Count, 0, 1000),
     detail::option<&Options::incremental_percent>("incremental_percent", OptionKind::Count, 1, 1000),
+    detail::option<&Options::compress_snapshots>("compress_snapshots", OptionKind::Flag, 0, 1),
     detail::text_option("archive_directory", &Options::archive_directory),
     detail::option<&Options::archive_keep_bytes>("archive_keep_bytes", OptionKind::Bytes),
     detail::option<&Options::archive_keep_seconds>("archive_keep_seconds", OptionKind::Seconds),

@@ -99,6 +99,8 @@ public:
     /// The entities this batch's transactions have destroyed. Until `forget_destroyed`.
     [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
     void forget_destroyed() noexcept { destroyed_.clear(); }
+    /// The one destroyed last has a successor already: its index is not free.
+    void forget_last_destroyed() noexcept { destroyed_.shrink_to(destroyed_.size() - 1); }
 
     /// Gives back what working memory large transactions have left behind. Between batches, none of which may be discarded any more.
     void trim_working_memory() noexcept {
@@ -231,7 +233,7 @@ public:
             if (ended != Outcome::Done) {
                 return ended;
             }
-            destroyed_.shrink_to(destroyed_.size() - 1);
+            forget_last_destroyed();
         }
         if (!changes_.destroyed(entity) || !destroyed_.push(entity) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
             return Outcome::OutOfMemory;

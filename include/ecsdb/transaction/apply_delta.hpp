@@ -7,6 +7,7 @@
 #include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/validate.hpp"
 #include "ecsdb/delta/view.hpp"
+#include "ecsdb/storage/imposed.hpp"
 #include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -50,6 +51,22 @@ public:
         if (header.to <= version) {
             return false;
         }
+        if (auto fits = check(view, version); !fits) {
+            return std::move(fits).error();
+        }
+        state_->begin_transaction();
+        if (auto imposed = impose(view); !imposed) {
+            state_->undo_transaction();
+            return std::move(imposed).error();
+        }
+        state_->keep_transaction(header.time != 0 ? header.time : time_ns);
+        state_->writable_root().version = header.to;
+        return true;
+    }
+
+    /// Whether a delta is sound and leads on from `version`. See `apply`.
+    [[nodiscard]] Result<void> check(const delta::DeltaView& view, std::uint64_t version) const {
+        const delta::Header& header = view.header();
         if (header.from != version) {
             return Error{ErrorCode::Gap, "delta from version " + std::to_string(header.from) + " to " + std::to_string(header.to) +
                                              " meets a state at version " + std::to_string(version)};
@@ -57,11 +74,14 @@ public:
         if (header.to > last_version) {
             return Error{ErrorCode::Corrupt, "delta to version " + std::to_string(header.to) + ": no history is that long"};
         }
-        if (auto valid = delta::validate(view, checks_); !valid) {
-            return std::move(valid).error();
-        }
-        state_->begin_transaction();
+        return delta::validate(view, checks_);
+    }
+
+    /// Does what a sound delta says, inside the running transaction; after an error that must be undone. `Corrupt`, `OutOfMemory`.
+    [[nodiscard]] Result<void> impose(const delta::DeltaView& view) {
+        const delta::Header& header = view.header();
         state_->counts().set_counting(header.counted);
+        absolute_ = header.absolute;
         problem_ = nullptr;
         view.for_each_section([&](const delta::Section& section) {
             if (problem_ == nullptr) {
@@ -69,13 +89,10 @@ public:
             }
         });
         if (problem_ != nullptr) {
-            state_->undo_transaction();
             return Error{problem_ == no_memory ? ErrorCode::OutOfMemory : ErrorCode::Corrupt,
                          "delta to version " + std::to_string(header.to) + ": " + place() + problem_};
         }
-        state_->keep_transaction(header.time != 0 ? header.time : time_ns);
-        state_->writable_root().version = header.to;
-        return true;
+        return {};
     }
 
     /// Touches what deltas of one row, about to be applied, will need, so that their cache misses overlap. For at most 16 of them at a
@@ -141,7 +158,11 @@ private:
                 for (std::uint32_t i = 0; problem_ == nullptr && i < range.count; ++i) {
                     index_ = range.first + i;
                     const Entity entity{range.first + i, range.generation, state_->root().shard};
-                    if (range.created) {
+                    if (absolute_) {
+                        check(range.created ? storage::impose_life(*state_, entity)
+                                            : storage::impose_end(*state_, entity.index(), range.generation),
+                              "cannot be");
+                    } else if (range.created) {
                         check(state_->create(entity), "is to be created, and its generation has lived already");
                     } else {
                         check(state_->spend(entity), "is to be destroyed, and a later one has had its index");
@@ -163,7 +184,11 @@ private:
             });
         } else if (section.is(delta::SectionKind::Versions)) {
             delta::DeltaView::for_each_version(section, [&](std::uint32_t index, std::uint32_t increment) {
-                if (static_cast<void>(living(index)); problem_ == nullptr && !state_->counts().add(index, increment)) {
+                if (static_cast<void>(living(index)); problem_ != nullptr) {
+                    return;
+                }
+                storage::ChangeCounts& counts = state_->counts();
+                if (!(absolute_ ? counts.impose(index, increment) : counts.add(index, increment))) {
                     problem_ = no_memory;
                 }
             });
@@ -237,6 +262,7 @@ private:
     delta::ValueChecks checks_;
     std::uint64_t index_limit_;
     GrowArray<std::byte> row_;
+    bool absolute_ = false; ///< The delta being applied is.
     const char* problem_ = nullptr;
     TableId table_ = no_table;       ///< The section being applied is for this table, if for any,
     std::uint64_t index_ = no_index; ///< and has come to this entity.

@@ -372,38 +372,57 @@ private:
             return;
         }
         if (task.is_transaction()) {
-            accept(header, sequence, task.counts_entities(), [&](DeltaRecorder& recorder) {
-                return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
-            });
+            const bool accepted = accept(
+                header, sequence, task.counts_entities(),
+                [&](DeltaRecorder& recorder) {
+                    return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
+                },
+                task.is_absolute());
+            for (std::uint64_t more = accepted ? task.versions() - 1 : 0; more != 0; --more) {
+                accept_nothing();
+            }
         }
     }
 
     /// The operations are done: participants may veto, then the transaction gets its version and its delta.
     template <typename Encode>
-    void accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode) noexcept {
+    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false) noexcept {
         for (Participant* const participant : participants_) {
             if (Result<void> prepared = participant->prepare(state_); !prepared) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, [&] { return std::move(prepared).error(); });
-                return;
+                return false;
             }
         }
         std::span<const std::byte> delta;
         if (records_) {
-            recorder_.begin(state_.root().version, counted);
+            recorder_.begin(state_.root().version, counted, absolute);
             const bool encoded = encode(recorder_);
             delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, no_memory);
-                return;
+                return false;
             }
         }
+        keep(delta);
+        ++batch_committed_;
+        return true;
+    }
+    void keep(std::span<const std::byte> delta) noexcept {
         state_.keep_transaction(time_ns_);
         for (Participant* const participant : participants_) {
             participant->accepted({state_.root().version, time_ns_, delta});
         }
-        ++batch_committed_;
+    }
+    /// A version that changes nothing, so that there is no gap where a transaction takes several. Needs no memory: the recorder has some.
+    ECSDB_NOINLINE void accept_nothing() noexcept {
+        std::span<const std::byte> delta;
+        if (records_) {
+            recorder_.begin(state_.root().version, false);
+            delta = recorder_.end();
+        }
+        keep(delta);
     }
 
     static Error no_memory() {
