@@ -2,6 +2,7 @@
 /// Who holds which key: from a key to the rows that have it, and from an entity to the keys its rows have.
 #pragma once
 
+#include "ecsdb/config.hpp"
 #include "ecsdb/core/grow_array.hpp"
 
 #include <cstddef>
@@ -46,7 +47,7 @@ public:
     // each once what was hinted at before is there.
     void prefetch_keys_of(std::uint32_t source) const noexcept {
         if (const Id id = first_of_source(source); id != none) {
-            __builtin_prefetch(&entries_[id]);
+            prefetch_to_read(&entries_[id]);
         }
     }
     void prefetch_groups_of(std::uint32_t source) const noexcept {
@@ -56,12 +57,12 @@ public:
     }
     void prefetch_key(std::uint64_t key) const noexcept {
         if (!groups_.empty()) {
-            __builtin_prefetch(&groups_[key & (groups_.size() - 1)]);
+            prefetch_to_read(&groups_[key & (groups_.size() - 1)]);
         }
     }
     void prefetch_source(std::uint32_t source) const noexcept {
         if (source < sources_.size()) {
-            __builtin_prefetch(&sources_[source]);
+            prefetch_to_read(&sources_[source]);
         }
     }
 

@@ -2,6 +2,7 @@
 /// A pinned version: reads that see one state of the whole database, for as long as they like, without copying a row.
 #pragma once
 
+#include "ecsdb/config.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/schema/bound.hpp"
 #include "ecsdb/schema/field_handle.hpp"
@@ -203,7 +204,7 @@ public:
                 root().entities.prefetch_record(entities[i + ahead].index());
             }
             rows[i] = get<T>(entities[i]);
-            __builtin_prefetch(rows[i]);
+            prefetch_to_read(rows[i]);
         }
     }
 

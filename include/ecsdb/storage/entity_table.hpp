@@ -2,6 +2,7 @@
 /// Where every entity lives: one record per index, in pages, so that each version has its own answer.
 #pragma once
 
+#include "ecsdb/config.hpp"
 #include "ecsdb/core/entity.hpp"
 #include "ecsdb/storage/tree.hpp"
 
@@ -95,7 +96,7 @@ public:
     void prefetch_path(std::uint32_t index) const noexcept { pages_.prefetch(geometry.page_of(index)); }
     void prefetch_record(std::uint32_t index) const noexcept {
         if (const EntityRecord* const record = find(index); record != nullptr) {
-            __builtin_prefetch(record);
+            prefetch_to_read(record);
         }
     }
 

@@ -2,6 +2,7 @@
 /// How often each entity has been changed: a flat array beside the tree, always current.
 #pragma once
 
+#include "ecsdb/config.hpp"
 #include "ecsdb/core/allocator.hpp"
 
 #include <algorithm>
@@ -108,7 +109,7 @@ public:
 
     void prefetch(std::uint32_t index) const noexcept {
         if (const Counter* const counter = find(index); counter != nullptr) {
-            __builtin_prefetch(counter);
+            prefetch_to_read(counter);
         }
     }
 
