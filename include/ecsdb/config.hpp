@@ -1,6 +1,5 @@
 /// @file
-/// What the build decides: assertions, exceptions, hints to compiler and processor. The only header (with the component binding) that
-/// defines macros.
+/// What the build decides: assertions, exceptions, branch hints. The only header (with the component binding) that defines macros.
 #pragma once
 
 #include <bit>
@@ -36,22 +35,6 @@
 #define ECSDB_NOINLINE __attribute__((noinline))
 /// For the few functions on the per-row path that must vanish into their caller.
 #define ECSDB_ALWAYS_INLINE inline __attribute__((always_inline))
-
-namespace ecsdb {
-
-/// Hints that the cache line at `address` will be read soon. Not the bare builtin: GCC takes a function that does nothing but prefetch
-/// for one without effect, and leaves out every call of it that it has not inlined before.
-ECSDB_ALWAYS_INLINE void prefetch_to_read(const void* address) noexcept {
-    __builtin_prefetch(address);
-    __asm__ volatile("");
-}
-/// The same where it will be written.
-ECSDB_ALWAYS_INLINE void prefetch_to_write(const void* address) noexcept {
-    __builtin_prefetch(address, 1);
-    __asm__ volatile("");
-}
-
-} // namespace ecsdb
 
 namespace ecsdb::detail {
 

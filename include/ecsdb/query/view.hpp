@@ -2,8 +2,8 @@
 /// A pinned version: reads that see one state of the whole database, for as long as they like, without copying a row.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/schema/bound.hpp"
 #include "ecsdb/schema/field_handle.hpp"
 #include "ecsdb/storage/figures.hpp"
@@ -204,7 +204,7 @@ public:
                 root().entities.prefetch_record(entities[i + ahead].index());
             }
             rows[i] = get<T>(entities[i]);
-            prefetch_to_read(rows[i]);
+            prefetch_for_read(rows[i]);
         }
     }
 

@@ -2,8 +2,8 @@
 /// Where every entity lives: one record per index, in pages, so that each version has its own answer.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/tree.hpp"
 
 #include <cstdint>
@@ -96,7 +96,7 @@ public:
     void prefetch_path(std::uint32_t index) const noexcept { pages_.prefetch(geometry.page_of(index)); }
     void prefetch_record(std::uint32_t index) const noexcept {
         if (const EntityRecord* const record = find(index); record != nullptr) {
-            prefetch_to_read(record);
+            prefetch_for_read(record);
         }
     }
 

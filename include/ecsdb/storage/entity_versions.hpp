@@ -2,8 +2,8 @@
 /// How often each entity has been changed: a flat array beside the tree, always current.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/hints.hpp"
 
 #include <algorithm>
 #include <array>
@@ -109,7 +109,7 @@ public:
 
     void prefetch(std::uint32_t index) const noexcept {
         if (const Counter* const counter = find(index); counter != nullptr) {
-            prefetch_to_read(counter);
+            prefetch_for_read(counter);
         }
     }
 

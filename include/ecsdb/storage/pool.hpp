@@ -2,9 +2,9 @@
 /// Where nodes come from and go back to: blocks from the allocator, cut into size classes, reused last-in-first-out.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/counters.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/magazine.hpp"
 
 #include <algorithm>
@@ -75,7 +75,7 @@ public:
             }
         }
         list.first = node->next;
-        prefetch_to_write(list.first); // the one to be taken next
+        prefetch_for_write(list.first); // the one to be taken next
         --list.count;
         used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + node->bytes, std::memory_order_relaxed);
         return node;

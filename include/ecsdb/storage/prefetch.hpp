@@ -2,7 +2,7 @@
 /// Hints at the memory that operations will need, so that the cache misses of many overlap.
 #pragma once
 
-#include "ecsdb/config.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/entity_versions.hpp"
 #include "ecsdb/storage/root.hpp"
 
@@ -36,8 +36,8 @@ public:
             row_of(home.column(column), home.shape->columns()[column].geometry, record->row);
         } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
             if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
-                prefetch_to_write(block);
-                prefetch_to_write(block->row(entity.index(), rows->stride));
+                prefetch_for_write(block);
+                prefetch_for_write(block->row(entity.index(), rows->stride));
             }
         }
     }
@@ -61,8 +61,8 @@ private:
         }
         // The head tells whether the page will be copied; looking at it here would wait for it.
         const Node* const page = column.at(geometry.page_of(row));
-        prefetch_to_read(page);
-        prefetch_to_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
+        prefetch_for_read(page);
+        prefetch_for_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
     }
 
     const Root* root_;

@@ -2,9 +2,9 @@
 /// Gives retired nodes back to the pool once no pinned version needs them.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/counters.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/page.hpp"
 #include "ecsdb/storage/pool.hpp"
 
@@ -100,7 +100,7 @@ public:
         std::size_t ahead = 16; // nodes between a hint and its use
         while (limbo_.first != nullptr && limbo_.first->retired <= published) {
             if (++ahead < limbo_order_.size()) {
-                prefetch_to_write(limbo_order_[ahead]);
+                prefetch_for_write(limbo_order_[ahead]);
             }
             Node* const node = limbo_.pop();
             --limbo_count_;

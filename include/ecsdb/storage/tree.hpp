@@ -2,7 +2,7 @@
 /// A persistent array of nodes: pages under leaves of 64 pointers under one variable top, copied along the touched path only.
 #pragma once
 
-#include "ecsdb/config.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
@@ -153,7 +153,7 @@ public:
         if (position < capacity()) {
             const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
             if (leaf != nullptr) {
-                prefetch_to_read(&leaf->nodes[position & (leaf_size - 1U)]);
+                prefetch_for_read(&leaf->nodes[position & (leaf_size - 1U)]);
             }
         }
     }

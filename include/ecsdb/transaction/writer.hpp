@@ -2,8 +2,8 @@
 /// The one writer: takes commands from the queue, runs them in batches, and publishes each batch as one version.
 #pragma once
 
-#include "ecsdb/config.hpp"
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/holders.hpp"
 #include "ecsdb/storage/trimmer.hpp"
 #include "ecsdb/transaction/apply.hpp"
@@ -238,7 +238,7 @@ private:
         constexpr std::size_t group = 16;
         const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
-            prefetch_to_read(header);
+            prefetch_for_read(header);
         }
         for (std::size_t first = 0; first < commands.size(); first += group) {
             const auto part = commands.subspan(first, std::min(group, commands.size() - first));
