@@ -374,7 +374,7 @@ public:
     [[nodiscard]] ChangeCounts& counts() noexcept { return counts_; }
 
     /// Hints at what coming operations will need.
-    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, workspace_, store_->entity_versions()}; }
+    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, store_->entity_versions()}; }
 
 private:
     template <bool MayReplace, bool MayInsert>
