@@ -33,7 +33,7 @@ namespace ecsdb::constraint {
 class Keys {
 public:
     Keys(const Rules& rules, Allocator& allocator) noexcept
-        : rules_{&rules}, index_{allocator}, written_{allocator}, stale_{allocator}, blocked_{allocator} {}
+        : rules_{&rules}, index_{rules.slot_count(), allocator}, written_{allocator}, stale_{allocator}, blocked_{allocator} {}
 
     /// Reads every key of `root` anew. False when memory is refused. Cost: O(rows of tables with keys).
     [[nodiscard]] bool rebuild(const storage::Root& root) {
@@ -58,21 +58,25 @@ public:
 
     /// Hints that `change` will be noted, in three steps that each need what the one before has hinted at.
     void prefetch_source(const storage::Change& change) const noexcept {
-        if (!rules_->table(change.table).slots.empty()) {
-            index_.prefetch_source(change.index);
+        for (const std::uint32_t slot : rules_->table(change.table).slots) {
+            index_.prefetch_source(change.index, slot);
         }
     }
-    void prefetch_entry(const storage::WriteBuffer& state, const storage::Change& change) const noexcept {
+    /// `ahead` changes will be noted before this one.
+    void prefetch_entry(const storage::WriteBuffer& state, const storage::Change& change, std::size_t ahead) const noexcept {
         const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
         const std::byte* const row = slots.empty() ? nullptr : row_of(state.root(), change.index, change.table);
         if (row != nullptr) {
-            index_.prefetch_keys_of(change.index);
-            index_.prefetch_key(key_of(slots.front(), row));
+            for (const std::uint32_t slot : slots) {
+                index_.prefetch_entry(change.index, slot);
+                index_.prefetch_key(key_of(slot, row));
+            }
+            index_.prefetch_room(ahead);
         }
     }
     void prefetch_group(const storage::Change& change) const noexcept {
-        if (!rules_->table(change.table).slots.empty()) {
-            index_.prefetch_groups_of(change.index);
+        for (const std::uint32_t slot : rules_->table(change.table).slots) {
+            index_.prefetch_group(change.index, slot);
         }
     }
 
@@ -89,8 +93,8 @@ public:
             }
             const std::uint64_t key = key_of(slot, row);
             bool known = false;
-            for (Id id = index_.first_of_source(change.index); id != none && !known; id = index_[id].next_of_source) {
-                known = index_[id].slot == slot && index_[id].key == key;
+            for (Id id = index_.first_of_source(change.index, slot); id != none && !known; id = index_[id].next_of_source) {
+                known = index_[id].key == key;
             }
             if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot))) {
                 return false;
@@ -132,13 +136,19 @@ public:
             return true;
         }
         const std::byte* const row = whole_entity ? nullptr : row_of(state.root(), change.index, change.table);
-        for (Id id = index_.first_of_source(change.index); id != none; id = index_[id].next_of_source) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            const bool concerned = slot.referred && (whole_entity || slot.table->id == change.table);
-            if (concerned && !untouched(state, change, index_[id].slot, row) && !is_current(state.root(), id) &&
-                !release_value(state, id)) {
-                return false;
+        const bool released = for_each_slot(change, [&](std::uint32_t slot) {
+            if (!rules_->slot(slot).referred || untouched(state, change, slot, row)) {
+                return true;
             }
+            for (Id id = index_.first_of_source(change.index, slot); id != none; id = index_[id].next_of_source) {
+                if (!is_current(state.root(), id) && !release_value(state, id)) {
+                    return false;
+                }
+            }
+            return true;
+        });
+        if (!released) {
+            return false;
         }
         const bool entity_named = whole_entity || (row == nullptr && rules_->table(change.table).named_by_entity);
         return !entity_named || release_entity(state, entity_of(state.root(), change));
@@ -148,10 +158,10 @@ public:
     /// has gone.
     [[nodiscard]] Result<void> verify(const storage::Root& root) const {
         for (const Id id : written_) {
-            if (!is_current(root, id)) {
+            const KeySlot& slot = rules_->slot(index_[id].slot);
+            if ((slot.unique && index_.is_alone(id)) || !is_current(root, id)) {
                 continue;
             }
-            const KeySlot& slot = rules_->slot(index_[id].slot);
             const std::byte* const row = row_of(root, index_[id].source, slot.table->id);
             if (slot.unique) {
                 if (const Id other = find_holder(root, index_[id].slot, slot.place, row, index_[id].source); other != none) {
@@ -180,17 +190,21 @@ public:
             return true;
         }
         const std::byte* const row = whole_entity ? nullptr : row_of(state.root(), change.index, change.table);
-        for (Id id = index_.first_of_source(change.index); id != none; id = index_[id].next_of_source) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            const bool concerned = (whole_entity || slot.table->id == change.table) && (index_[id].marks & stale_mark) == 0;
-            if (concerned && !untouched(state, change, index_[id].slot, row) && !is_current(state.root(), id)) {
-                if (!stale_.push(id)) {
-                    return false;
-                }
-                index_[id].marks |= stale_mark;
+        return for_each_slot(change, [&](std::uint32_t slot) {
+            if (untouched(state, change, slot, row)) {
+                return true;
             }
-        }
-        return true;
+            for (Id id = index_.first_of_source(change.index, slot); id != none; id = index_[id].next_of_source) {
+                const std::byte* const now = whole_entity ? row_of(state.root(), change.index, rules_->slot(slot).table->id) : row;
+                if ((index_[id].marks & stale_mark) == 0 && !has_key(id, now)) {
+                    if (!stale_.push(id)) {
+                        return false;
+                    }
+                    index_[id].marks |= stale_mark;
+                }
+            }
+            return true;
+        });
     }
 
     /// The transaction stands.
@@ -255,9 +269,25 @@ private:
 
     /// Whether the row has this key now.
     [[nodiscard]] bool is_current(const storage::Root& root, Id id) const noexcept {
+        return has_key(id, row_of(root, index_[id].source, rules_->slot(index_[id].slot).table->id));
+    }
+    /// Whether `row`, that of the entry's source or null, has the entry's key.
+    [[nodiscard]] bool has_key(Id id, const std::byte* row) const noexcept {
         const KeyIndex::Entry& entry = index_[id];
-        const std::byte* const row = row_of(root, entry.source, rules_->slot(entry.slot).table->id);
         return row != nullptr && !place(entry.slot).is_null(row) && key_of(entry.slot, row) == entry.key;
+    }
+    /// Calls `visit(slot)` for every slot that `change` may have emptied or changed, until one says false; whether none did.
+    template <typename Visit>
+    [[nodiscard]] bool for_each_slot(const storage::Change& change, Visit&& visit) const noexcept {
+        if (change.kind != storage::ChangeKind::Destroyed) {
+            const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
+            return std::all_of(slots.begin(), slots.end(), visit);
+        }
+        bool going_on = true;
+        for (std::uint32_t slot = 0; slot < rules_->slot_count() && going_on; ++slot) {
+            going_on = visit(slot);
+        }
+        return going_on;
     }
 
     [[nodiscard]] static Entity entity_of(const storage::Root& root, const storage::Change& change) noexcept {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/tree.hpp"
 
 #include <algorithm>
@@ -108,7 +109,7 @@ public:
     void prefetch_path(std::uint32_t index) const noexcept { pages_.prefetch(geometry.page_of(index)); }
     void prefetch_record(std::uint32_t index) const noexcept {
         if (const EntityRecord* const record = find(index); record != nullptr) {
-            __builtin_prefetch(record);
+            prefetch_for_read(record);
         }
     }
 

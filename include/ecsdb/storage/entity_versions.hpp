@@ -2,6 +2,7 @@
 /// How often each entity has been changed: counters beside the tree, always current.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/pool.hpp"
 #include "ecsdb/storage/reclaim.hpp"
 
@@ -107,7 +108,7 @@ public:
 
     void prefetch(std::uint32_t index) const noexcept {
         if (const Counter* const counter = find(index); counter != nullptr) {
-            __builtin_prefetch(counter);
+            prefetch_for_read(counter);
         }
     }
 

@@ -5,6 +5,7 @@
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/counters.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/magazine.hpp"
 
 #include <algorithm>
@@ -85,7 +86,7 @@ private:
             }
         }
         list.first = node->next;
-        __builtin_prefetch(list.first, 1); // the one to be taken next
+        prefetch_for_write(list.first); // the one to be taken next
         --list.count;
         used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) + node->bytes, std::memory_order_relaxed);
         return node;

@@ -2,6 +2,7 @@
 /// Hints at the memory that operations will need, so that the cache misses of many overlap.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/entity_versions.hpp"
 #include "ecsdb/storage/root.hpp"
 #include "ecsdb/storage/workspace.hpp"
@@ -37,8 +38,8 @@ public:
             row_of(home.column(column), home.shape->columns()[column].geometry, record->row);
         } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
             if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
-                __builtin_prefetch(block, 1);
-                __builtin_prefetch(block->row(entity.index(), rows->stride), 1);
+                prefetch_for_write(block);
+                prefetch_for_write(block->row(entity.index(), rows->stride));
             }
         }
     }
@@ -62,13 +63,13 @@ private:
         }
         const Node* const page = column.at(geometry.page_of(row));
         if (workspace_->owns(page)) {
-            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
+            prefetch_for_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
             return;
         }
         // It will be copied: the first lines start the hardware's own prefetching of the rest.
         const auto* const bytes = reinterpret_cast<const std::byte*>(page);
         for (std::size_t offset = 0; offset < 512; offset += 64) {
-            __builtin_prefetch(bytes + offset);
+            prefetch_for_read(bytes + offset);
         }
     }
 

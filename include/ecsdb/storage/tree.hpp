@@ -2,6 +2,7 @@
 /// A persistent array of nodes: pages under leaves of 64 pointers under one variable top, copied along the touched path only.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
@@ -222,7 +223,7 @@ public:
         if (position < capacity()) {
             const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
             if (leaf != nullptr) {
-                __builtin_prefetch(&leaf->nodes[position & (leaf_size - 1U)]);
+                prefetch_for_read(&leaf->nodes[position & (leaf_size - 1U)]);
             }
         }
     }

@@ -2,6 +2,7 @@
 /// The tools a batch builds its version with: fresh nodes, copy-on-first-touch, and a way back for the running transaction.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/pool.hpp"
 #include "ecsdb/storage/reclaim.hpp"
 #include "ecsdb/storage/undo.hpp"
@@ -127,8 +128,8 @@ public:
         pool_->adopt(fresh.size() * fresh[0]->bytes);
         for (std::size_t i = 0; i < places.size(); ++i) {
             if (i + prefetched < places.size()) {
-                __builtin_prefetch(fresh[i + prefetched], 1);
-                __builtin_prefetch(places[i + prefetched]);
+                prefetch_for_write(fresh[i + prefetched]);
+                prefetch_for_read(places[i + prefetched]);
             }
             Node* const old = std::exchange(places[i], fresh[i]);
             fresh[i]->born = stamp_;

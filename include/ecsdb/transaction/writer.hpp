@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/compactor.hpp"
 #include "ecsdb/storage/holders.hpp"
 #include "ecsdb/storage/trimmer.hpp"
@@ -278,7 +279,7 @@ private:
         constexpr std::size_t group = 16;
         const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
-            __builtin_prefetch(header);
+            prefetch_for_read(header);
         }
         for (std::size_t first = 0; first < commands.size(); first += group) {
             const auto part = commands.subspan(first, std::min(group, commands.size() - first));
