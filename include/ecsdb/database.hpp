@@ -140,6 +140,16 @@ public:
     /// Sizes and totals. Any thread; each figure by itself is exact at some moment.
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
+    /// Makes the database take less memory, and changes nothing else (docs/guide/memory.md): rows keep their order, entities their ids, the
+    /// newest version its number, and views what they see. Lets go of what holds nothing any more, moves what lies scattered, and gives
+    /// the blocks that are free then back to the allocator; what views of older versions keep stays until they go.
+    ///
+    /// Waits for the end, but reads go on, and so do other threads' writes: the writer works in steps of some 0.2 ms, of which each waits
+    /// its turn in the queue. Cost: a look at every node, and a copy of at most all that is in use; while it runs, up to half as much
+    /// memory again. Where that is refused, it ends early, without an error. Errors: those of queueing; `WouldDeadlock` in a function
+    /// transaction, `ReadOnly`, `Closed`.
+    [[nodiscard]] Result<Compaction> compact() noexcept { return engine_->compact(); }
+
     /// Who keeps which versions, the oldest first: every open view, and snapshots and column updates while they run. The writer answers in
     /// its turn, after what this thread has submitted. `Forked` in a child; `OutOfMemory`.
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return engine_->holders(); }

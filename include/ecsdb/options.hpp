@@ -40,6 +40,9 @@ struct Options {
     /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never. Where memory
     /// is refused, it goes at once, to come back as whatever is wanted.
     std::uint64_t trim_after_ns = 1'000'000'000;
+    /// A database that idles so long is compacted, too (`compact`), where this many percent of the memory it holds are free and cannot go
+    /// back as they lie; 0: never by itself.
+    std::uint32_t compact_percent = 50;
 
     std::uint64_t queue_transactions = 65536; ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.
     /// Bytes in transactions of more than 4 KiB that wait, per producer, as above. Per producer because then nobody waits for another's

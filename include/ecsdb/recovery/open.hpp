@@ -300,12 +300,13 @@ private:
             return no_memory();
         }
         engine_->store_->set_stable_ids({identity_of(database), *imported_ids});
-        const transaction::PipelineOptions pipeline{options_.queue_transactions,
-                                                    options_.submit_timeout_ns,
-                                                    !writes(),
-                                                    options_.own_thread && writes(),
-                                                    options_.queue_bytes,
-                                                    {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns}};
+        const transaction::PipelineOptions pipeline{
+            options_.queue_transactions,
+            options_.submit_timeout_ns,
+            !writes(),
+            options_.own_thread && writes(),
+            options_.queue_bytes,
+            {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns, options_.compact_percent}};
         engine_->pipeline_.reset(new transaction::Pipeline{*engine_->store_, *engine_->clock_, shard, pipeline});
         if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
             return no_memory();

@@ -93,6 +93,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::max_block_bytes>("max_block_bytes", OptionKind::Bytes, 1),
     detail::without_end(detail::option<&Options::memory_limit>("memory_limit", OptionKind::Bytes)),
     detail::without_end(detail::option<&Options::trim_after_ns>("trim_after_ns", OptionKind::Nanoseconds)),
+    detail::option<&Options::compact_percent>("compact_percent", OptionKind::Count, 0, 100),
     detail::option<&Options::queue_transactions>("queue_transactions", OptionKind::Count, 1),
     detail::option<&Options::queue_bytes>("queue_bytes", OptionKind::Bytes),
     detail::without_end(detail::option<&Options::submit_timeout_ns>("submit_timeout_ns", OptionKind::Nanoseconds)),
