@@ -2,6 +2,7 @@
 /// The database: opens, and hands out views, transactions, updates.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
@@ -103,9 +104,9 @@ public:
     [[nodiscard]] Engine& engine() noexcept { return *engine_; }
 
 protected:
-    explicit AnyDatabase(std::unique_ptr<Engine> engine) noexcept : engine_{std::move(engine)} {}
+    explicit AnyDatabase(Owner<Engine> engine) noexcept : engine_{std::move(engine)} {}
 
-    std::unique_ptr<Engine> engine_;
+    Owner<Engine> engine_;
 };
 
 /// A database of the component types `Ts`, each bound to the table of its name. `Database<>` opens any schema and speaks table ids, field
@@ -190,12 +191,12 @@ public:
     [[nodiscard]] WriteSequence sequence() noexcept { return {engine_.get(), engine_->pipeline().this_thread_producer()}; }
 
 private:
-    Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
+    Database(Owner<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
 
     static Result<Database> open(const Options& options, Schema schema, StoredSchema stored) {
         return finish(open_engine(options, std::move(schema), stored));
     }
-    static Result<Database> finish(Result<std::unique_ptr<Engine>> engine) {
+    static Result<Database> finish(Result<Owner<Engine>> engine) {
         if (!engine) {
             return std::move(engine).error();
         }

@@ -5,6 +5,7 @@
 #include "ecsdb/constraint/key_index.hpp"
 #include "ecsdb/constraint/rules.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -13,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -116,7 +116,7 @@ public:
             if (const Id holder = find_holder(root, id, slot.place, row, nobody); holder != none) {
                 return root.entity_at(index_[holder].source);
             }
-            for (const storage::Change& change : noted ? std::span<const storage::Change>{} : state.changes().list()) {
+            for (const storage::Change& change : noted ? Slice<const storage::Change>{} : state.changes().list()) {
                 const bool written = change.kind == storage::ChangeKind::Added || change.kind == storage::ChangeKind::Changed;
                 const std::byte* const other = written && change.table == table ? row_of(root, change.index, table) : nullptr;
                 if (other != nullptr && !slot.place.is_null(other) && slot.place.equals(other, slot.place, row)) {

@@ -6,6 +6,7 @@
 #include "ecsdb/constraint/row_check.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/schema.hpp"
 
 #include <algorithm>
@@ -171,8 +172,8 @@ private:
     }
 
     const Schema* schema_;
-    std::vector<TableRules> tables_;
-    std::vector<KeySlot> slots_;
+    List<TableRules> tables_;
+    List<KeySlot> slots_;
 };
 
 /// The first field of `table` that a whole-column update could break without anybody noticing, or null: one that is bounded, an enum, text,

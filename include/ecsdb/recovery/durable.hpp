@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
@@ -21,7 +23,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace ecsdb {
@@ -64,9 +65,8 @@ public:
         log.salt_seed = mix64(clock_->wall_ns() ^ mix64(clock_->monotonic_ns()));
         log.segment.bytes = options.segment_bytes;
         if (!options.archive_directory.empty()) {
-            archiver_ =
-                std::make_unique<recovery::Archiver>(*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
-                                                     recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds});
+            archiver_.reset(new recovery::Archiver{*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
+                                                   recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds}});
             if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
                 return std::move(begun).error().in("archive");
             }
@@ -78,7 +78,7 @@ public:
             log.segment.zero_ahead = 0;
             log.segment.write_back = std::uint64_t{4} << 20U;
         }
-        spares_ = std::make_unique<wal::SpareSegments>(*files_, log_directory(), options.segment_bytes, options.spare_segments);
+        spares_.reset(new wal::SpareSegments{*files_, log_directory(), options.segment_bytes, options.spare_segments});
         log.spares = spares_.get();
         snapshots_.set_segments(holds_, *spares_);
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
@@ -89,9 +89,8 @@ public:
         if (auto stored = manifest_.change([&](recovery::Manifest& next) { note_position(next, *writer); }); !stored) {
             return stored;
         }
-        participant_ =
-            std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
-                                                  options.durability == Durability::Synced, options.own_thread, *this, spares_.get());
+        participant_.reset(new wal::LogParticipant{std::move(*writer), schema, *clock_, *allocator_,
+                                                   options.durability == Durability::Synced, options.own_thread, *this, spares_.get()});
         if (archiver_ != nullptr) {
             if (options.own_thread) {
                 archiver_->start();
@@ -131,13 +130,13 @@ public:
     void start_snapshots(transaction::Pipeline& pipeline, std::uint64_t log_bytes) {
         snapshots_.begin(log_bytes);
         if (pipeline.options().own_thread && snapshots_.policy().is_automatic()) {
-            automatic_ = std::make_unique<std::jthread>([this, &pipeline](const std::stop_token& stop) {
+            automatic_.reset(new Thread{[this, &pipeline](const Thread::Stop& stop) {
                 constexpr std::uint64_t interval_ns = 50'000'000; // a look costs nothing beside a snapshot
-                while (!stop.stop_requested()) {
+                while (!stop.requested()) {
                     static_cast<void>(snapshot_if_due(pipeline)); // a failure is in the state
-                    bell_.sleep(interval_ns, [&] { return stop.stop_requested(); });
+                    bell_.sleep(interval_ns, [&] { return stop.requested(); });
                 }
-            });
+            }});
         }
     }
     /// Ends that, after the snapshot that may be being taken. Before the pipeline stops.
@@ -254,13 +253,13 @@ private:
     std::unique_ptr<FileLock> lock_;
     recovery::ManifestKeeper manifest_;
     Snapshots snapshots_;
-    std::unique_ptr<recovery::Archiver> archiver_; ///< Null without an archive.
+    Owner<recovery::Archiver> archiver_; ///< Null without an archive.
     LogStateFeed state_feed_;
     wal::SegmentHolds holds_;
-    std::unique_ptr<wal::SpareSegments> spares_;
-    std::unique_ptr<wal::LogParticipant> participant_; // uses the above
+    Owner<wal::SpareSegments> spares_;
+    Owner<wal::LogParticipant> participant_; // uses the above
     Doorbell bell_;
-    std::unique_ptr<std::jthread> automatic_; ///< Null where no snapshots are taken by themselves. Goes first.
+    Owner<Thread> automatic_; ///< Null where no snapshots are taken by themselves. Goes first.
 };
 
 } // namespace ecsdb

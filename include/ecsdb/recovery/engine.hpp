@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/constraint/constraints.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
@@ -209,9 +210,9 @@ private:
     Allocator* allocator_;
     Clock* clock_;
     storage::Store* store_ = nullptr;
-    std::unique_ptr<Durable> durable_;
-    std::unique_ptr<transaction::Pipeline> pipeline_;
-    std::unique_ptr<constraint::Constraints> constraints_;
+    Owner<Durable> durable_;
+    Owner<transaction::Pipeline> pipeline_;
+    Owner<constraint::Constraints> constraints_;
     RecoveryReport report_;
     bool closed_ = false;
 

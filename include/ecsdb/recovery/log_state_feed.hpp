@@ -2,6 +2,7 @@
 /// Tells a listener that the log has failed or accepts writes again, where all callbacks run and never on the thread that found out.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/shared_log.hpp"
@@ -79,7 +80,7 @@ private:
     public:
         Telling(LogStateFeed& feed, LogStateSource& source) noexcept : feed_{&feed}, source_{&source} {}
         void resume(Result<void>) noexcept override {
-            const std::unique_ptr<Telling> gone_afterwards{this};
+            const Owner<Telling> gone_afterwards{this};
             feed_->tell(source_->log_state());
         }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/reading_progress.hpp"
 #include "ecsdb/recovery/engine.hpp"
@@ -37,7 +39,7 @@ public:
         : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}},
           files_{options.file_system != nullptr ? options.file_system : &posix_files()}, reading_{*files_, options.progress} {}
 
-    [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
+    [[nodiscard]] Result<Owner<Engine>> open() {
         if (auto sane = check_options(options_); !sane) {
             return std::move(sane).error();
         }
@@ -304,7 +306,7 @@ private:
                                                     options_.own_thread && writes(),
                                                     options_.queue_bytes,
                                                     {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns}};
-        engine_->pipeline_ = std::make_unique<transaction::Pipeline>(*engine_->store_, *engine_->clock_, shard, pipeline);
+        engine_->pipeline_.reset(new transaction::Pipeline{*engine_->store_, *engine_->clock_, shard, pipeline});
         if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
             return no_memory();
         }
@@ -429,7 +431,7 @@ private:
                     done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
                 }
             }
-            applier_.prefetch(views_);
+            applier_.prefetch({views_.data(), views_.size()});
             for (std::size_t i = 0; done && i < views_.size(); ++i) {
                 if (lsn + i > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn + i - 1)) {
                     return no_memory();
@@ -455,7 +457,7 @@ private:
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
         snapshot::LaterCounts* counts_;
-        std::vector<delta::DeltaView> views_;
+        List<delta::DeltaView> views_;
         bool begun_ = false;
     };
 
@@ -525,8 +527,8 @@ private:
     }
 
     Result<void> start_log(std::unique_ptr<FileLock> lock, recovery::Manifest manifest, const wal::LogStart& start) {
-        auto durable = std::make_unique<Durable>(*files_, *engine_->allocator_, *engine_->clock_, options_, std::move(lock),
-                                                 std::move(manifest), std::move(saved_));
+        Owner<Durable> durable{new Durable{*files_, *engine_->allocator_, *engine_->clock_, options_, std::move(lock), std::move(manifest),
+                                           std::move(saved_)}};
         if (auto started = durable->start_log(start, options_, engine_->store().schema()); !started) {
             return started;
         }
@@ -541,7 +543,7 @@ private:
 
     /// A schema without constraints costs nothing. Before the log joins: it is to see what they change.
     void join_constraints() {
-        auto constraints = std::make_unique<constraint::Constraints>(engine_->store_->schema(), *engine_->allocator_);
+        Owner<constraint::Constraints> constraints{new constraint::Constraints{engine_->store_->schema(), *engine_->allocator_}};
         if (!constraints->empty()) {
             engine_->pipeline_->writer().join(*constraints);
             engine_->constraints_ = std::move(constraints);
@@ -573,7 +575,7 @@ private:
     Options options_;
     std::optional<Schema> schema_;
     StoredSchema stored_;
-    std::unique_ptr<Engine> engine_;
+    Owner<Engine> engine_;
     FileSystem* files_;
     ReadingProgress reading_;                   ///< The same, for what is read at length.
     snapshot::LaterCounts later_counts_;        ///< Of the snapshot that was loaded.
@@ -585,8 +587,7 @@ private:
 ///
 /// Errors: `NotFound` (no database), `Locked` (naming the process), `SchemaMismatch`, `WrongShard`, `Corrupt` (committed data is damaged:
 /// files are left as they are), `Unsupported`, `NoSpace`, `Io`, `OutOfMemory`. Not to be called for one directory from two threads at once.
-[[nodiscard]] inline Result<std::unique_ptr<Engine>> open_engine(const Options& options, std::optional<Schema> schema,
-                                                                 StoredSchema stored) {
+[[nodiscard]] inline Result<Owner<Engine>> open_engine(const Options& options, std::optional<Schema> schema, StoredSchema stored) {
     return EngineOpener{options, std::move(schema), stored}.open();
 }
 

@@ -2,6 +2,7 @@
 /// Makes a damaged database usable again with everything that can be kept, and says what is lost. Never done unless asked for.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/recovery/open.hpp"
 #include "ecsdb/recovery/rebuilt_state.hpp"
 #include "ecsdb/snapshot/writer.hpp"
@@ -406,7 +407,7 @@ private:
     std::string log_;
     Manifest manifest_;
     SalvageReport report_;
-    std::unique_ptr<RebuiltState> state_;
+    Owner<RebuiltState> state_;
     const WholeSnapshot* base_ = nullptr;
     std::vector<Swept> swept_;
     std::uint64_t known_lsn_ = 0;

@@ -2,6 +2,8 @@
 /// The snapshots of a database that is open for writing: takes them, makes them the ones to recover from, removes what nobody needs.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/recovery/archiver.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
@@ -16,11 +18,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -238,7 +238,7 @@ private:
             removable_below = std::min(removable_below, archiver_->first_unarchived());
         }
         if (own_thread) {
-            cleaning_ = std::make_unique<std::jthread>([this, removable_below] { clean_up(removable_below); });
+            cleaning_.reset(new Thread{[this, removable_below](const Thread::Stop&) { clean_up(removable_below); }});
         } else {
             clean_up(removable_below);
         }
@@ -323,7 +323,7 @@ private:
     mutable std::mutex state_mutex_;
     std::uint64_t taken_ = 0;
     std::optional<Error> failure_;
-    std::unique_ptr<std::jthread> cleaning_;
+    Owner<Thread> cleaning_;
 };
 
 } // namespace ecsdb

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/block_reader.hpp"
 #include "ecsdb/snapshot/chain_reader.hpp"
@@ -34,8 +35,8 @@ struct LoadedSnapshot {
     std::uint64_t entities = 0;
     std::uint64_t freed = 0;
     std::uint64_t rows = 0;
-    std::vector<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
-    LaterCounts later;              ///< Those of them that are of a later version, and not set yet: for whoever replays a log.
+    List<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
+    LaterCounts later;       ///< Those of them that are of a later version, and not set yet: for whoever replays a log.
 };
 
 namespace detail {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 namespace ecsdb::storage {
 
@@ -74,7 +74,7 @@ public:
     }
 
     /// The places from `position` on that lie together, at most `most`; as `writable_place`. Empty when memory is refused.
-    [[nodiscard]] std::span<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
+    [[nodiscard]] Slice<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
         Node** const first = writable_place(workspace, position);
         return {first, first == nullptr ? 0 : std::min(most, leaf_size - (position & (leaf_size - 1U)))};
     }

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <utility>
 
 namespace ecsdb::storage {
@@ -84,7 +83,7 @@ private:
                 static_cast<void>(blocks_.push(&block));
             }
         });
-        std::sort(blocks_.begin(), blocks_.end(), std::less<>{});
+        std::sort(blocks_.begin(), blocks_.end(), [](const Block* a, const Block* b) { return address(a) < address(b); });
         may_give_ = true;
         class_ = first_class;
         phase_ = Phase::Gathering;
@@ -137,7 +136,7 @@ private:
         auto* const place = reinterpret_cast<std::byte*>(node);
         if (last_ == nullptr || !lies_in(place, *last_)) {
             Block** const above = std::upper_bound(blocks_.begin(), blocks_.end(), place, [](const std::byte* wanted, const Block* block) {
-                return std::less<>{}(wanted, reinterpret_cast<const std::byte*>(block));
+                return address(wanted) < address(block);
             });
             if (above == blocks_.begin() || !lies_in(place, **(above - 1))) {
                 return nullptr;
@@ -146,8 +145,10 @@ private:
         }
         return last_;
     }
+    /// By which places in different allocations have an order.
+    [[nodiscard]] static std::uintptr_t address(const void* place) noexcept { return reinterpret_cast<std::uintptr_t>(place); }
     [[nodiscard]] static bool lies_in(const std::byte* place, Block& block) noexcept {
-        return !std::less<>{}(place, PagePool::first_place(block)) && std::less<>{}(place, PagePool::place_after(block));
+        return address(place) >= address(PagePool::first_place(block)) && address(place) < address(PagePool::place_after(block));
     }
 
     bool choose_one() noexcept {

@@ -2,6 +2,7 @@
 /// The version under construction: every operation on entities and rows, in place or copy-on-first-touch, with a way back.
 #pragma once
 
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/change_counts.hpp"
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
@@ -324,9 +325,9 @@ public:
     /// `insert` for the first of `rows` (at most `most_at_once`), as far as nothing sets them apart: entities that live, in one archetype,
     /// without such a row, in a table without contents. Goes by column and page instead of by entity. What comes first among the rest is
     /// to be inserted by itself, and told why not.
-    [[nodiscard]] ManyOutcome insert_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
+    [[nodiscard]] ManyOutcome insert_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
     /// `remove`, in the same way.
-    [[nodiscard]] ManyOutcome remove_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
+    [[nodiscard]] ManyOutcome remove_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
 
     // Contents of text and blob fields ---------------------------------------------------------------------------------------------------
 
@@ -414,7 +415,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many(TableId table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many(TableId table, Slice<const RowOf> rows) noexcept {
         const Table& description = store_->schema().table(table);
         if (description.has_contents()) {
             return {};
@@ -423,7 +424,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome move_many(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome move_many(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         const EntityRecord* const first = root_->find_living(rows[0].entity);
         if (first == nullptr || root_->archetype(first->archetype).shape->has(table.id) == Adds) {
@@ -470,7 +471,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many_sparse(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many_sparse(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         std::array<std::uint32_t, most_at_once> indices; // NOLINT: filled below
         std::uint32_t done = 0;
@@ -512,7 +513,7 @@ private:
         if (!row_.resize_for_overwrite(table.size)) {
             return Outcome::OutOfMemory;
         }
-        std::byte* const row = row_.view().data();
+        std::byte* const row = row_.data();
         if (before != nullptr) {
             std::memcpy(row, before, table.size);
         }

@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/validate.hpp"
 #include "ecsdb/delta/view.hpp"
 #include "ecsdb/storage/prefetch.hpp"
@@ -79,7 +80,7 @@ public:
 
     /// Touches what deltas of one row, about to be applied, will need, so that their cache misses overlap. For at most 16 of them at a
     /// time, inside a batch.
-    void prefetch(std::span<const delta::DeltaView> deltas) const noexcept {
+    void prefetch(Slice<const delta::DeltaView> deltas) const noexcept {
         struct FirstRow {
             std::uint32_t index;
             TableId table;
@@ -185,11 +186,11 @@ private:
                 problem_ = no_memory;
                 return;
             }
-            std::fill_n(row_.view().data(), table.size, std::byte{0}); // a tag has no bytes, and perhaps no memory
+            std::fill_n(row_.data(), table.size, std::byte{0}); // a tag has no bytes, and perhaps no memory
             run.for_each_row([&](std::uint32_t index, const std::byte* values) {
                 if (const Entity entity = living(index); problem_ == nullptr) {
-                    copy.unpack(values, row_.view().data());
-                    check(state_->insert(entity, run.table, row_.view().data()), "has the row that is to be added");
+                    copy.unpack(values, row_.data());
+                    check(state_->insert(entity, run.table, row_.data()), "has the row that is to be added");
                 }
             });
             return;

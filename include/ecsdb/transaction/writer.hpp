@@ -4,6 +4,8 @@
 
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/holders.hpp"
 #include "ecsdb/storage/trimmer.hpp"
 #include "ecsdb/transaction/apply.hpp"
@@ -19,7 +21,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -224,7 +225,7 @@ private:
         return state_.begin_batch();
     }
 
-    void run_all(std::span<CommandHeader* const> commands, bool ready) noexcept {
+    void run_all(Slice<CommandHeader* const> commands, bool ready) noexcept {
         if (ready) {
             prefetch(commands);
         }
@@ -234,7 +235,7 @@ private:
     }
 
     /// Touches what the batch will need in three passes, so that its cache misses overlap.
-    void prefetch(std::span<CommandHeader* const> commands) noexcept {
+    void prefetch(Slice<CommandHeader* const> commands) noexcept {
         constexpr std::size_t group = 16;
         const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
@@ -248,7 +249,7 @@ private:
         }
     }
     template <typename Visit>
-    static void for_each_first_operation(std::span<CommandHeader* const> commands, Visit&& visit) noexcept {
+    static void for_each_first_operation(Slice<CommandHeader* const> commands, Visit&& visit) noexcept {
         for (const CommandHeader* const header : commands) {
             if (header->form == Form::Operations && header->bytes >= sizeof(Operation) &&
                 (header->flags & CommandHeader::has_deadline) == 0) {
@@ -483,8 +484,8 @@ private:
     storage::WriteBuffer state_;
     DeltaRecorder recorder_;
     storage::Trimmer trimmer_;
-    std::vector<Participant*> participants_;
-    std::vector<Task*> finished_tasks_;
+    List<Participant*> participants_;
+    List<Task*> finished_tasks_;
     bool records_ = false;
     bool notes_changes_ = false;
     bool large_batches_ = false;
