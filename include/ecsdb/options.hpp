@@ -62,8 +62,8 @@ struct Options {
     /// So many of the log's files are kept to be used again once no snapshot needs them: overwriting one is cheaper than growing another.
     std::size_t spare_segments = 4;
 
-    /// Whether snapshots are compressed, on a thread of their own: they take a little longer to write where the disk is fast, and less
-    /// room, by how much depends on the values (docs/guide/durability.md). Either kind is read whatever this says.
+    /// Whether snapshots are compressed, on a thread of their own: by how much depends on the values (docs/guide/durability.md). Either kind
+    /// is read whatever this says.
     bool compress_snapshots = false;
 
     /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:
