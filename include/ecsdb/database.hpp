@@ -2,6 +2,7 @@
 /// The database: opens, and hands out views, transactions, updates.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
@@ -42,6 +43,12 @@ public:
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
     /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
+    /// Takes a snapshot if the options say that it is time (`Options::snapshot_transactions` and what follows it); whether one was taken.
+    /// The database's own thread does so by itself; where there is none (`Options::own_thread`), the program calls this now and then. An
+    /// error is also in `snapshot_state` and told to `on_log_state`; after one, nothing is done for a second, then two, up to five minutes.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept { return engine_->snapshot_if_due(); }
+    /// The newest snapshot, and whether the last one succeeded. Any thread. Never waits.
+    [[nodiscard]] SnapshotState snapshot_state() const { return engine_->snapshot_state(); }
     /// Writes the newest version into `out`, which is emptied first and whose memory is used again: the bytes a snapshot file would have
     /// (docs/format/snapshot.md), with ids, generations, free indices and counts, without transient tables. Returns that version. Reads
     /// and writes go on meanwhile; also where the database is in memory or read-only. `OutOfMemory`, `WouldDeadlock` inside a function
@@ -90,9 +97,10 @@ public:
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
     [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
     /// Has `fn(const LogState&)` called whenever the log has failed and writes are no longer accepted, and whenever they are again, with
-    /// the state by then: changes that follow each other closely may be told as one, twice. Replaces the callback before it; with `nullptr`
-    /// nothing is called any more. When this returns, the callback before it has ended, unless a callback calls. Runs where tickets'
-    /// callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where there is no log.
+    /// the state by then; also after every automatic snapshot, taken or failed. Changes that follow each other closely may be told as one,
+    /// twice. Replaces the callback before it; with `nullptr` nothing is called any more. When this returns, the callback before it has
+    /// ended, unless a callback calls. Runs where tickets' callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where
+    /// there is no log.
     template <typename Fn>
     void on_log_state(Fn&& fn) {
         std::shared_ptr<LogStateListener> listener;
@@ -132,6 +140,16 @@ public:
     /// Sizes and totals. Any thread; each figure by itself is exact at some moment.
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
+    /// Makes the database take less memory, and changes nothing else (docs/guide/memory.md): rows keep their order, entities their ids, the
+    /// newest version its number, and views what they see. Lets go of what holds nothing any more, moves what lies scattered, and gives
+    /// the blocks that are free then back to the allocator; what views of older versions keep stays until they go.
+    ///
+    /// Waits for the end, but reads go on, and so do other threads' writes: the writer works in steps of some 0.2 ms, of which each waits
+    /// its turn in the queue. Cost: a look at every node, and a copy of at most all that is in use; while it runs, up to half as much
+    /// memory again. Where that is refused, it ends early, without an error. Errors: those of queueing; `WouldDeadlock` in a function
+    /// transaction, `ReadOnly`, `Closed`.
+    [[nodiscard]] Result<Compaction> compact() noexcept { return engine_->compact(); }
+
     /// Who keeps which versions, the oldest first: every open view, and snapshots and column updates while they run. The writer answers in
     /// its turn, after what this thread has submitted. `Forked` in a child; `OutOfMemory`.
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return engine_->holders(); }
@@ -144,9 +162,9 @@ public:
     [[nodiscard]] Engine& engine() noexcept { return *engine_; }
 
 protected:
-    explicit AnyDatabase(std::unique_ptr<Engine> engine) noexcept : engine_{std::move(engine)} {}
+    explicit AnyDatabase(Owner<Engine> engine) noexcept : engine_{std::move(engine)} {}
 
-    std::unique_ptr<Engine> engine_;
+    Owner<Engine> engine_;
 };
 
 /// A database of the component types `Ts`, each bound to the table of its name. `Database<>` opens any schema and speaks table ids, field
@@ -231,12 +249,12 @@ public:
     [[nodiscard]] WriteSequence sequence() noexcept { return {engine_.get(), engine_->pipeline().this_thread_producer()}; }
 
 private:
-    Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
+    Database(Owner<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
 
     static Result<Database> open(const Options& options, Schema schema, StoredSchema stored) {
         return finish(open_engine(options, std::move(schema), stored));
     }
-    static Result<Database> finish(Result<std::unique_ptr<Engine>> engine) {
+    static Result<Database> finish(Result<Owner<Engine>> engine) {
         if (!engine) {
             return std::move(engine).error();
         }

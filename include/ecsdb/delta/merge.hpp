@@ -80,10 +80,10 @@ public:
             }
         }
         if (!header_.counted) {
-            encoder.versions(versions_);
+            encoder.versions({versions_.data(), versions_.size()});
         }
         for (const TableSum& sum : sums) {
-            encoder.contents(sum.table, sum.contents);
+            encoder.contents(sum.table, {sum.contents.data(), sum.contents.size()});
         }
         encoder.end();
         if (out.failed()) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
 #include "ecsdb/recovery/rebuilt_state.hpp"
@@ -42,8 +43,8 @@ namespace detail {
 }
 
 /// The state in `bytes`, with `deltas` applied to it in order. Nothing of the database is touched.
-[[nodiscard]] inline Result<std::unique_ptr<RebuiltState>> rebuild(Engine& engine, std::span<const std::byte> bytes,
-                                                                   std::span<const std::span<const std::byte>> deltas) {
+[[nodiscard]] inline Result<Owner<RebuiltState>> rebuild(Engine& engine, std::span<const std::byte> bytes,
+                                                         std::span<const std::span<const std::byte>> deltas) {
     Allocator& allocator = engine.store().allocator();
     // Every checksum first: only then anything is built on what the bytes say.
     auto reader = snapshot::BlockReader::open(bytes, allocator);

@@ -50,6 +50,15 @@ public:
         return found;
     }
 
+    /// Whether any entity may have an id it came with. Cost: O(1).
+    [[nodiscard]] bool may_be_imported(const Root& root) const noexcept {
+        if (imported_ == no_table || root.schema->table(imported_).storage != Storage::Sparse) {
+            return imported_ != no_table;
+        }
+        const SparseTable* const rows = root.sparse(imported_);
+        return rows != nullptr && rows->rows != 0;
+    }
+
     /// The id in a row of the table of imported ids.
     [[nodiscard]] static StableId id_in(const std::byte* row) noexcept {
         ImportedId imported;

@@ -47,11 +47,11 @@ public:
         if (!compare_counts()) {
             return no_memory();
         }
-        encoder_.versions(versions_.view());
+        encoder_.versions(versions_.slice());
         for (std::size_t i = 0; i < content_tables_.size(); ++i) {
             const std::size_t end = i + 1 == content_tables_.size() ? contents_.size() : content_tables_[i + 1].first;
             encoder_.contents(after_->schema->table(content_tables_[i].table),
-                              contents_.view().subspan(content_tables_[i].first, end - content_tables_[i].first));
+                              contents_.slice().subspan(content_tables_[i].first, end - content_tables_[i].first));
         }
         encoder_.end();
         return out.failed() ? Result<void>{no_memory()} : Result<void>{};
@@ -130,7 +130,7 @@ private:
                 return false;
             }
         }
-        encoder_.table(table, rows_.view());
+        encoder_.table(table, rows_.slice());
         return contents_.size() == first_content || content_tables_.push({table.id, first_content});
     }
 

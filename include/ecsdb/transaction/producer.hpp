@@ -5,6 +5,7 @@
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/error.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/detail/vendor_concurrentqueue.hpp"
 #include "ecsdb/transaction/command.hpp"
@@ -19,7 +20,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -345,7 +345,7 @@ private:
     std::atomic<Doorbell*> watcher_{nullptr};
     WakeUp wake_up_;
     std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
-    std::vector<Failure> failures_;
+    List<Failure> failures_;
     std::uint64_t forgotten_ = 0;
 };
 
