@@ -39,6 +39,8 @@ public:
 
     /// The first entry of a key; go on with `Entry::next` until `none`. Valid until the index changes.
     [[nodiscard]] Id first_of_key(std::uint64_t key) const noexcept { return groups_.empty() ? none : groups_[place_of(key)].head; }
+    /// Whether no other entry has its key.
+    [[nodiscard]] bool is_alone(Id id) const noexcept { return entries_[id].next == none && entries_[id].previous == none; }
     /// The first entry of an entity; go on with `Entry::next_of_source`.
     [[nodiscard]] Id first_of_source(std::uint32_t source) const noexcept { return source < sources_.size() ? sources_[source] : none; }
 
