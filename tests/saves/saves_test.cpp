@@ -2,7 +2,10 @@
 
 #include "support/catch.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 
 namespace saves_test {
 
@@ -11,6 +14,11 @@ struct Position {
     float y;
 };
 
+} // namespace saves_test
+
+ECSDB_COMPONENT(saves_test::Position, x, y);
+
+namespace saves_test {
 namespace {
 
 using ecsdb::ByteBuffer;
@@ -28,15 +36,11 @@ World open_world() {
 
 } // namespace
 
-} // namespace saves_test
-
-ECSDB_COMPONENT(saves_test::Position, x, y)
-
-namespace saves_test {
-
 TEST_CASE("a state saved to bytes comes back by restore, on top of it what had changed since", "[saves]") {
     World world = open_world();
-    REQUIRE(world.create(Position{1, 2}).wait());
+    auto tx1 = world.begin();
+    tx1.create(Position{1, 2});
+    REQUIRE(tx1.commit());
     ecsdb::SystemAllocator memory;
     ByteBuffer whole{memory};
     const auto saved = world.snapshot(whole);
@@ -45,7 +49,9 @@ TEST_CASE("a state saved to bytes comes back by restore, on top of it what had c
     const auto before = world.read();
     const std::uint64_t first_hash = before.hash();
 
-    REQUIRE(world.create(Position{3, 4}).wait());
+    auto tx3 = world.begin();
+    tx3.create(Position{3, 4});
+    REQUIRE(tx3.commit());
     ByteBuffer changed{memory};
     const auto step = world.save_delta(before, changed);
     REQUIRE(step);
