@@ -1,5 +1,6 @@
 #include "ecsdb/recovery/saved_state.hpp"
 
+#include "ecsdb/saves.hpp"
 #include "formats/formats_fixture.hpp"
 #include "recovery/world.hpp"
 #include "support/catch.hpp"
