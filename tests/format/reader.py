@@ -454,8 +454,11 @@ def read_snapshot(directory, named, base, manifest, saved):
         check(struct.unpack_from("<I", data, end)[0] == mask(crc), "a block's checksum differs")
         crc = crc32c(data[end : end + 4], crc)
         content = data[at + 24 : end]
-        if codec == 1:
+        check(codec < 3, "a block packed in an unknown way")
+        if codec != 0:
             content = unpack_zstd(content, raw_size)
+        if codec == 2:
+            content = b"".join(bytes(content[row::rows]) for row in range(rows))
         check(len(content) == raw_size, "a block's size")
         block = Bytes(content)
         freed += rows if kind == 5 else 0
@@ -508,7 +511,7 @@ def read_ids(read, form, count):
     return ids
 
 
-def apply_entities(read, state):
+def apply_entities(read, state, absolute):
     def ranges(count):
         end = 0
         number = 0
@@ -523,7 +526,11 @@ def apply_entities(read, state):
 
     for entity, generation in ranges(read.varint()):
         state.end(entity, generation)
+        if absolute and generation == 0:
+            del state.freed[entity]
     for entity, generation in ranges(None):
+        if absolute:
+            state.end(entity, generation)
         state.begin(entity, generation)
 
 
@@ -574,7 +581,8 @@ def apply_delta(data, state):
     read = Bytes(data)
     check(read.u8() == 1, "a delta of another version")
     flags = read.u8()
-    check(not flags & 0xC0, "a delta with unknown flags")
+    check(not flags & 0x80, "a delta with unknown flags")
+    check(flags & 0x41 != 0x41, "an absolute delta that is counted")
     start = read.varint()
     end = start + read.varint()
     if end <= state.version:
@@ -594,7 +602,7 @@ def apply_delta(data, state):
         identity = read.varint()
         body = Bytes(read.take(read.varint()))
         if kind == 1:
-            apply_entities(body, state)
+            apply_entities(body, state, flags & 64 != 0)
         elif kind in (2, 3):
             apply_rows(body, state, identity)
         elif kind == 5:

@@ -257,6 +257,44 @@ TEST_CASE("another reader agrees on incremental snapshots", "[format]") {
     }
 }
 
+TEST_CASE("another reader agrees on compressed snapshots and on states that came back", "[format]") {
+    if (!has_python()) {
+        WARN("python3 is not there: the reader that was written from the documentation is not run");
+        return;
+    }
+    ScratchDirectory scratch;
+    const std::string directory = scratch.file("world");
+    Options options = in(directory);
+    options.compress_snapshots = true;
+    auto opened = Notes::open(options);
+    REQUIRE(opened);
+    Notes& db = *opened;
+    SystemAllocator memory;
+    ByteBuffer saved{memory};
+    std::vector<Entity> places;
+    for (std::uint32_t i = 0; i < 300; ++i) {
+        auto tx = db.begin();
+        places.push_back(tx.create(Place{float(i), 0.1F * float(i)}));
+        REQUIRE(tx.commit());
+        if (i == 100) {
+            REQUIRE(db.snapshot(saved));
+        }
+        if (i % 7 == 3) {
+            REQUIRE(db.destroy(places[i / 2]).wait());
+        }
+    }
+    REQUIRE(db.snapshot());
+    check_agrees(db, directory);
+    REQUIRE(db.restore(saved.view())); // goes back in generations, and beyond what had been there
+    check_agrees(db, directory);
+    auto tx = db.begin();
+    tx.create(Place{1, 2});
+    REQUIRE(tx.commit());
+    check_agrees(db, directory);
+    REQUIRE(db.snapshot());
+    check_agrees(db, directory);
+}
+
 TEST_CASE("another reader, too, refuses what is damaged", "[format][fault]") {
     if (!has_python()) {
         WARN("python3 is not there: the reader that was written from the documentation is not run");

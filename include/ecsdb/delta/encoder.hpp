@@ -75,8 +75,9 @@ public:
         const bool has_origin = !header.origin.is_empty();
         bytes[0] = std::byte{format_version};
         bytes[1] = static_cast<std::byte>((header.counted ? flag_counted : 0) | (header.merged ? flag_merged : 0) |
-                                          (header.time != 0 ? flag_time : 0) | (header.tick != 0 ? flag_tick : 0) |
-                                          (has_origin ? flag_origin : 0) | (header.clock.empty() ? 0 : flag_clock));
+                                          (header.absolute ? flag_absolute : 0) | (header.time != 0 ? flag_time : 0) |
+                                          (header.tick != 0 ? flag_tick : 0) | (has_origin ? flag_origin : 0) |
+                                          (header.clock.empty() ? 0 : flag_clock));
         std::byte* next = store_varint(bytes + 2, header.from);
         next = store_varint(next, header.to - header.from);
         if (header.time != 0) {
@@ -197,6 +198,9 @@ public:
             detail::store_contents(body, entries);
         }
     }
+
+    /// All sections at once, as they lie in another delta (`DeltaView::section_bytes`): instead of the calls above.
+    void sections(std::span<const std::byte> bytes) noexcept { out_->append(bytes); }
 
     /// The delta is complete, if its buffer has not failed.
     void end() noexcept { out_ = nullptr; }

@@ -81,6 +81,7 @@ public:
         spares_.reset(new wal::SpareSegments{*files_, log_directory(), options.segment_bytes, options.spare_segments});
         log.spares = spares_.get();
         snapshots_.set_segments(holds_, *spares_);
+        snapshots_.set_compression(options.compress_snapshots ? snapshot::fast_compression : 0);
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
         if (!writer) {
             return std::move(writer).error().in("log");

@@ -8,6 +8,8 @@
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
+#include "ecsdb/storage/figures.hpp"
+#include "ecsdb/transaction/compact.hpp"
 #include "ecsdb/transaction/holders.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/shared_log.hpp"
@@ -34,6 +36,9 @@ struct Statistics {
     std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
     std::size_t allocated_bytes = 0;  ///< Taken from the allocator.
     std::uint64_t returned_bytes = 0; ///< Given back to it since opening: when idle, or to make room.
+
+    /// The part of what is held from the allocator that nothing uses: 0 to 1. What the used part wastes, tables tell (`TableFigures`).
+    [[nodiscard]] double fragmentation() const noexcept { return TableFigures::unused_share(used_bytes, allocated_bytes); }
 };
 
 /// A database without component types, opened by `open_engine` (recovery/open.hpp). `Database` is its typed face.
@@ -178,6 +183,8 @@ public:
 
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return transaction::list_holders(*pipeline_); }
 
+    [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
+
     [[nodiscard]] Statistics statistics() const noexcept {
         const storage::PinnedRoot pinned{*store_};
         const transaction::WriterCounters& counters = pipeline_->writer().counters();
@@ -190,11 +197,11 @@ public:
         statistics.committed = counters.committed.load(std::memory_order_relaxed);
         statistics.failed = counters.failed.load(std::memory_order_relaxed);
         statistics.batches = counters.batches.load(std::memory_order_relaxed);
-        statistics.used_bytes = store_->pool().used_bytes() + store_->entity_versions().bytes();
+        statistics.used_bytes = store_->pool().used_bytes();
         statistics.retired_bytes = store_->reclaimer().retired_bytes();
         statistics.retained_bytes = store_->reclaimer().retained_bytes();
         statistics.returned_bytes = store_->pool().returned_bytes();
-        statistics.allocated_bytes = store_->pool().allocated_bytes() + store_->entity_versions().bytes();
+        statistics.allocated_bytes = store_->pool().allocated_bytes();
         return statistics;
     }
 

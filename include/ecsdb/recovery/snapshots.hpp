@@ -75,6 +75,9 @@ public:
     /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
     void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
 
+    /// As in `snapshot::SnapshotOptions`. Before the first snapshot.
+    void set_compression(int level) noexcept { compression_level_ = level; }
+
     /// What holds segments of the log, and where those go that nobody needs. Before the first snapshot.
     void set_segments(wal::SegmentHolds& holds, wal::SpareSegments& spares) noexcept {
         holds_ = &holds;
@@ -189,6 +192,7 @@ private:
         detail::CountsFromWriter counts{pipeline};
         snapshot::SnapshotOptions options{.allocator = *allocator_};
         options.counts = &counts;
+        options.compression_level = compression_level_;
         options.own_thread = pipeline.options().own_thread;
         options.saved = saved_ ? &*saved_ : nullptr;
         options.incremental = incremental;
@@ -325,6 +329,7 @@ private:
     recovery::Archiver* archiver_ = nullptr;
     wal::SegmentHolds* holds_ = nullptr;
     wal::SpareSegments* spares_ = nullptr;
+    int compression_level_ = 0;
     std::mutex mutex_;
     std::uint64_t older_needed_segment_;     ///< What the previous snapshot needs; below it segments may go after the next full one.
     std::atomic<bool> newest_is_good_{true}; ///< It was read back, or the database was opened with it.

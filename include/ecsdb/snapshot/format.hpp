@@ -90,7 +90,11 @@ enum class BlockKind : std::uint8_t {
 };
 inline constexpr std::uint8_t skippable_kind = 0x80;
 
-enum class Codec : std::uint8_t { Raw = 0, Zstd = 1 };
+enum class Codec : std::uint8_t {
+    Raw = 0,
+    Zstd = 1,
+    ShuffledZstd = 2, ///< The first bytes of all rows come first, then all second ones, and so on: see `shuffle_rows`.
+};
 
 /// The first bytes of a block. What `archetype`, `first` and `rows` count depends on the kind.
 struct BlockHeader {

@@ -221,7 +221,7 @@ private:
             records_page_ = page;
             records_ = root().entities.writable(workspace(), page * EntityTable::records_per_page);
             workspace().keep(); // a load is no transaction: nothing takes it back
-            // A living entity can be touched. A page of records never spans two segments of counts.
+            // A living entity can be touched. A page of records never spans two chunks of counts.
             if (!buffer_->store().entity_versions().cover(index)) {
                 records_ = nullptr;
             }

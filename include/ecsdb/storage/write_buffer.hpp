@@ -6,9 +6,11 @@
 #include "ecsdb/storage/change_counts.hpp"
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
+#include "ecsdb/storage/discard.hpp"
 #include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/row_mover.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +44,7 @@ public:
     /// Creates the empty first version, or says that memory is refused.
     [[nodiscard]] bool create_first_root(std::uint32_t shard) noexcept {
         workspace_.set_stamp(0);
-        auto* const root = static_cast<Root*>(workspace_.allocate_zeroed(sizeof(Root)));
+        auto* const root = static_cast<Root*>(workspace_.allocate_root());
         if (root == nullptr) {
             return false;
         }
@@ -62,14 +64,15 @@ public:
 
     /// Opens a batch on top of the last one: its root is this batch's own copy. False when memory is refused.
     [[nodiscard]] bool begin_batch() noexcept {
-        ECSDB_ASSERT(root_ != store_->published() || root_->born <= root_->version, "a batch without a transaction was published");
-        workspace_.set_stamp(root_->version + 1);
+        // Stamps run ahead of versions where the nodes of a version were moved. A root that was not published goes on.
+        const Stamp next = root_->born + (root_ == store_->published() ? 1U : 0U);
+        workspace_.set_stamp(std::max(next, root_->version + 1));
         counts_.begin_batch();
-        return workspace_.own(root_) != nullptr;
+        return workspace_.own_root(root_) != nullptr;
     }
 
-    /// Closes the batch: pages the transactions emptied go, and the root is ready to be published, if it holds a transaction. A batch
-    /// that kept none must not be published: its root goes on into the next one.
+    /// Closes the batch: pages the transactions emptied go, and the root is ready to be published. That of a batch that kept no transaction
+    /// goes on into the next one instead, unless it was to move nodes (`Compactor`): then it is published as the version it is.
     const Root* finish_batch() noexcept {
         trim_emptied();
         return root_;
@@ -87,18 +90,21 @@ public:
         contents_.trim(root_->contents);
     }
 
-    /// Goes back to `published`, as if the batch had never begun. Its nodes stay out of use until the store goes.
+    /// Goes back to `published`, as if the batch had never begun.
     void discard_batch(const Root* published) noexcept {
         ECSDB_ASSERT(counts_.discardable(), "a batch can only be discarded if that was asked for before it began");
         store_->reclaimer().unretire_since(workspace_.stamp());
         counts_.discard_batch();
         destroyed_.clear();
+        discard_nodes(workspace_, *root_);
         root_ = const_cast<Root*>(published);
     }
 
     /// The entities this batch's transactions have destroyed. Until `forget_destroyed`.
     [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
     void forget_destroyed() noexcept { destroyed_.clear(); }
+    /// The one destroyed last has a successor already: its index is not free.
+    void forget_last_destroyed() noexcept { destroyed_.shrink_to(destroyed_.size() - 1); }
 
     /// Gives back what working memory large transactions have left behind. Between batches, none of which may be discarded any more.
     void trim_working_memory() noexcept {
@@ -231,7 +237,7 @@ public:
             if (ended != Outcome::Done) {
                 return ended;
             }
-            destroyed_.shrink_to(destroyed_.size() - 1);
+            forget_last_destroyed();
         }
         if (!changes_.destroyed(entity) || !destroyed_.push(entity) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
             return Outcome::OutOfMemory;
@@ -372,7 +378,7 @@ public:
     [[nodiscard]] ChangeCounts& counts() noexcept { return counts_; }
 
     /// Hints at what coming operations will need.
-    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, workspace_, store_->entity_versions()}; }
+    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, store_->entity_versions()}; }
 
 private:
     template <bool MayReplace, bool MayInsert>
