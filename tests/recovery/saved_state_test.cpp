@@ -335,11 +335,39 @@ TEST_CASE("a crash at any point of a restore leaves the state before it or the o
     churn.find_living();
     churn.run(10);
     const std::uint64_t last = world.read().hash();
-    {
-        const World closed = std::move(world);
-    }
+    { const World closed = std::move(world); }
     World again = open_or_fail(options);
     CHECK(again.read().hash() == last);
+}
+
+TEST_CASE("incremental and compressed snapshots hold what a restore has brought back", "[recovery][snapshot]") {
+    ecsdb::SimulatedFileSystem disk;
+    auto options = on(disk);
+    options.incremental_snapshots = 5;
+    options.incremental_percent = 1000;
+    options.compress_snapshots = true;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(options);
+        Churn churn{world, 21};
+        churn.run(40);
+        const Bytes early = saved(world);
+        require(world.snapshot());
+        churn.run(40);
+        const Bytes late = saved(world);
+        require(world.snapshot());
+        for (const Bytes* const bytes : {&early, &late, &early}) {
+            require(world.restore(*bytes));
+            require(world.snapshot());
+            churn.find_living();
+            churn.run(10);
+            require(world.snapshot());
+        }
+        hash = world.read().hash();
+    }
+    World again = open_or_fail(options);
+    CHECK(again.read().hash() == hash);
+    CHECK(again.recovery_report().replayed == 0);
 }
 
 TEST_CASE("views and writers on other threads go on while states are saved and brought back", "[recovery][snapshot][threads]") {
