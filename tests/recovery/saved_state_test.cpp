@@ -185,6 +185,33 @@ TEST_CASE("an id that a restore has given up never names anybody again", "[recov
     }
 }
 
+TEST_CASE("nor does one that lived before the database was opened", "[recovery][snapshot]") {
+    ecsdb::SimulatedFileSystem disk;
+    std::vector<Entity> given_up;
+    Entity first;
+    Bytes kept;
+    {
+        World world = open_or_fail(on(disk));
+        first = create(world, Purse{1});
+        kept = saved(world);
+        Entity last = first;
+        for (int i = 0; i < 200; ++i) {
+            require(world.destroy(last).wait());
+            last = create(world, Purse{2});
+            given_up.push_back(last);
+        }
+    }
+    World world = open_or_fail(on(disk));
+    CHECK(world.read().is_alive(given_up.back()));
+    require(world.restore(kept));
+    require(world.destroy(first).wait());
+    for (int i = 0; i < 500; ++i) {
+        const Entity now = create(world, Purse{3});
+        CHECK(std::find(given_up.begin(), given_up.end(), now) == given_up.end());
+        require(world.destroy(now).wait());
+    }
+}
+
 TEST_CASE("texts, references and promises come back with a state", "[recovery][snapshot]") {
     using namespace ecsdb::test;
     Whole world = open_db<Whole>(stepped());
