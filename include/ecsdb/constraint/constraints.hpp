@@ -58,6 +58,8 @@ public:
 private:
     using Change = storage::Change;
     using ChangeKind = storage::ChangeKind;
+    /// So many keys (60 bytes each) a second-level cache holds: hints would only cost.
+    static constexpr std::size_t most_near_keys = 8192;
 
     /// Every transaction that changes a key comes by here, so before the first one the keys are those of the published version. False when
     /// memory is refused.
@@ -81,16 +83,20 @@ private:
                 prefetch(list[concerned_[at]]);
             }
         };
+        const bool far_apart = keys_.size() > most_near_keys;
         for (std::size_t i = 0; i < concerned_.size(); ++i) {
-            hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
-            hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change, 2 * step); });
-            hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
+            if (far_apart) {
+                hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
+                hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change, 2 * step); });
+                hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
+            }
             const Change& change = list[concerned_[i]];
             const bool written = is_written(change);
             if ((written && !keys_.note(state, change)) || (change.kind == ChangeKind::Added && !note_child(change))) {
                 return no_memory();
             }
         }
+        const std::size_t noted = seen_;
         std::sort(added_.begin(), added_.end());
         // The list grows at its end by what is taken along, and may move meanwhile.
         for (std::size_t i = 0; i < concerned_.size(); ++i) {
@@ -110,7 +116,7 @@ private:
                 }
             }
         }
-        if (Result<void> verified = keys_.verify(state.root()); !verified) {
+        if (Result<void> verified = keys_.verify(state.root(), seen_ == noted); !verified) {
             return verified;
         }
         const TableId imported = state.store().stable_ids().imported_table();

@@ -29,15 +29,18 @@ namespace ecsdb::constraint {
     const Entity entity = root.entity_at(index);
     if (const std::byte* const row = root.find_row(*record, index, table); row != nullptr) {
         const StableId id = storage::StableIds::id_in(row);
-        const Entity own = id.derived_from(ids.identity());
-        const storage::EntityRecord* const past = own ? root.entities.find(own.index()) : nullptr;
         if (id.is_null()) {
             return violation(entity, id, "names nothing");
+        }
+        const Entity own = id.derived_from(ids.identity());
+        if (own.is_null()) {
+            return {}; // it is of another database
         }
         if (const Entity other = ids.find_derived(root, id)) {
             return violation(entity, id, "is already that of " + describe(other));
         }
-        if (own && (own.shard() != root.shard || past == nullptr || past->generation < own.generation())) {
+        const storage::EntityRecord* const past = root.entities.find(own.index());
+        if (own.shard() != root.shard || past == nullptr || past->generation < own.generation()) {
             return violation(entity, id, "belongs to an entity of this database that has not been yet");
         }
         return {};

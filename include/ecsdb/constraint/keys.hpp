@@ -21,6 +21,9 @@ namespace ecsdb::constraint {
 
 /// The row of whoever has `index` now, or null.
 [[nodiscard]] inline const std::byte* row_of(const storage::Root& root, std::uint32_t index, TableId table) noexcept {
+    if (root.schema->table(table).storage == Storage::Sparse) {
+        return root.find_sparse_row(index, table); // who is dead has none
+    }
     const storage::EntityRecord* const record = root.entities.find(index);
     return record == nullptr || record->archetype == storage::no_archetype ? nullptr : root.find_row(*record, index, table);
 }
@@ -96,7 +99,7 @@ public:
             for (Id id = index_.first_of_source(change.index, slot); id != none && !known; id = index_[id].next_of_source) {
                 known = index_[id].key == key;
             }
-            if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot))) {
+            if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot, row))) {
                 return false;
             }
         }
@@ -155,20 +158,18 @@ public:
     }
 
     /// The transaction is complete: every key it wrote must name something and be nobody else's, and nothing may be left that names what
-    /// has gone.
-    [[nodiscard]] Result<void> verify(const storage::Root& root) {
-        for (const Id id : written_) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            if (slot.unique && index_.is_alone(id)) {
-                continue;
-            }
-            const std::byte* const row = current_row(root, id);
+    /// has gone. `as_noted`: nothing has been changed since the last `note`.
+    [[nodiscard]] Result<void> verify(const storage::Root& root, bool as_noted = false) {
+        for (const auto& [id, noted] : written_) {
+            const KeyIndex::Entry& entry = index_[id];
+            const KeySlot& slot = rules_->slot(entry.slot);
+            const std::byte* const row = as_noted ? noted : current_row(root, id);
             if (row == nullptr) {
                 continue;
             }
             index_[id].marks |= current_mark;
             if (slot.unique) {
-                const Id other = find_holder(root, index_[id].slot, index_[id].key, slot.place, row, index_[id].source);
+                const Id other = index_.is_alone(id) ? none : find_holder(root, entry.slot, entry.key, slot.place, row, entry.source);
                 if (other != none) {
                     return violation(root, id, "is unique, and " + describe(root.entity_at(index_[other].source)) + " has the same value");
                 }
@@ -214,7 +215,7 @@ public:
 
     /// The transaction stands.
     void keep() noexcept {
-        for (const Id id : written_) {
+        for (const auto& [id, row] : written_) {
             index_[id].marks &= ~(new_mark | current_mark);
         }
         for (const Id id : stale_) {
@@ -227,13 +228,13 @@ public:
         for (const Id id : stale_) {
             index_[id].marks &= ~stale_mark;
         }
-        for (const Id id : written_) {
+        for (const auto& [id, row] : written_) {
             index_.remove(id);
         }
         clear_lists();
     }
 
-    /// Keys known, for tests.
+    /// How many keys are known.
     [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
 
 private:
@@ -262,9 +263,9 @@ private:
                                                     : key_of_reference(key_of_value(slot.target_slot, slot.place, row));
     }
 
-    [[nodiscard]] bool push_new(std::uint64_t key, std::uint32_t source, std::uint32_t slot) noexcept {
+    [[nodiscard]] bool push_new(std::uint64_t key, std::uint32_t source, std::uint32_t slot, const std::byte* row) noexcept {
         const Id id = index_.add(key, source, slot, new_mark);
-        return id != none && written_.push(id); // which has room
+        return id != none && written_.push({id, row}); // which has room
     }
 
     /// Whether this very change has left the slot's bytes as they are now. What it did earlier or later is another change's business.
@@ -408,7 +409,12 @@ private:
 
     const Rules* rules_;
     KeyIndex index_;
-    GrowArray<Id> written_; ///< New in the index.
+    /// New in the index, and the row it is of as long as nothing is changed.
+    struct Written {
+        Id id;
+        const std::byte* row;
+    };
+    GrowArray<Written> written_;
     GrowArray<Id> stale_;   ///< To leave it.
     GrowArray<Id> blocked_; ///< Name something that was gone when they were looked at.
 };

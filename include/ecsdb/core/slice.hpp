@@ -15,10 +15,13 @@ class Slice {
 public:
     constexpr Slice() noexcept = default;
     constexpr Slice(T* data, std::size_t size) noexcept : data_{data}, size_{size} {}
-    /// The same, not to be changed.
-    template <typename U>
-    requires std::same_as<U, const T>
-    constexpr operator Slice<U>() const noexcept { return {data_, size_}; }
+    /// All of a container that has its values side by side: another slice, a std::span, a std::vector.
+    template <typename Values>
+    requires requires(const Values& values) {
+        { values.data() } -> std::convertible_to<T*>;
+        { values.size() } -> std::convertible_to<std::size_t>;
+    }
+    constexpr Slice(const Values& values) noexcept : Slice{values.data(), values.size()} {}
 
     [[nodiscard]] constexpr T* data() const noexcept { return data_; }
     [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }

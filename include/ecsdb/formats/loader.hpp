@@ -158,6 +158,7 @@ private:
         for (std::uint32_t i = 0; i < tables.size(); ++i) {
             const Table& table = schema_.table(tables[i]);
             group.columns.push_back({table.id, table.size, {}});
+            any_references_ = any_references_ || with_references_[table.id];
             (table.storage == Storage::Table ? group.dense : group.sparse).push_back(i);
         }
         std::sort(group.dense.begin(), group.dense.end(), [&](std::uint32_t a, std::uint32_t b) { return tables[a] < tables[b]; });
@@ -210,11 +211,9 @@ private:
     [[nodiscard]] Result<void> create_all(WriteState& write, LoadReport& report) {
         for (std::size_t i = 0; i < entities_.size(); ++i) {
             const Gathered& gathered = entities_[i];
-            if (options_.keep_stable_ids) {
-                if (const Entity holder = write.find(gathered.id); holder) {
-                    return Error{ErrorCode::AlreadyExists, "stable id " + gathered.id.to_string() + " is that of entity " +
-                                                               std::to_string(holder.index()) + " already"};
-                }
+            if (const Entity holder = options_.keep_stable_ids ? write.find(gathered.id) : Entity{}; holder) {
+                return Error{ErrorCode::AlreadyExists,
+                             "stable id " + gathered.id.to_string() + " is that of entity " + std::to_string(holder.index()) + " already"};
             }
             entity_of_[i] = member(groups_[gathered.group], gathered.row);
         }
@@ -352,7 +351,7 @@ private:
             storage::put_handle(column.rows.data() + std::size_t{content.row} * column.stride,
                                 schema_.table(column.table).fields[content.field], *handle);
         }
-        for (const Gathered& gathered : entities_) {
+        for (const Gathered& gathered : any_references_ ? std::span<const Gathered>{entities_} : std::span<const Gathered>{}) {
             for (Column& column : groups_[gathered.group].columns) {
                 if (!with_references_[column.table]) {
                     continue;
@@ -394,6 +393,7 @@ private:
     const LoadOptions& options_;
     const Schema& schema_;
     std::vector<bool> with_references_; ///< By table.
+    bool any_references_ = false;       ///< In a table that rows have been gathered of.
     std::vector<TableId> saved_tables_;
     std::vector<Group> groups_;
     std::map<std::vector<TableId>, std::uint32_t> group_of_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/snapshot/block_writer.hpp"
 #include "ecsdb/snapshot/count_source.hpp"
 #include "ecsdb/snapshot/numbers.hpp"
@@ -135,8 +136,7 @@ private:
     void write_archetype(std::uint32_t number, const storage::Archetype* archetype) {
         const std::uint32_t rows = archetype == nullptr ? 0 : archetype->rows;
         ByteBuffer& tables = blocks_->open({BlockKind::Archetype, Codec::Raw, 0, number, 0, rows});
-        const std::span<const storage::ColumnShape> columns =
-            rows == 0 ? std::span<const storage::ColumnShape>{} : archetype->shape->columns();
+        const Slice<const storage::ColumnShape> columns = rows == 0 ? Slice<const storage::ColumnShape>{} : archetype->shape->columns();
         for (const storage::ColumnShape& column : columns) {
             if (is_saved(root_->schema->table(column.table))) {
                 tables.append_le<TableId>(column.table);

@@ -36,7 +36,7 @@ public:
     /// The living entity whose derived id this is, if it has no other; null otherwise. Cost: O(1).
     [[nodiscard]] Entity find_derived(const Root& root, const StableId& id) const noexcept {
         const Entity entity = id.derived_from(identity_);
-        const EntityRecord* const record = root.find_living(entity);
+        const EntityRecord* const record = entity.is_null() ? nullptr : root.find_living(entity);
         return record == nullptr || imported_id(root, *record, entity.index()) ? Entity{} : entity;
     }
     /// The entity that was imported under this id; null when there is none. Cost: O(imported entities).
