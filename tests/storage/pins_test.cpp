@@ -278,7 +278,7 @@ TEST_CASE("one reader beside a writer at full speed: no schedule frees what is p
 TEST_CASE("one reader that pins again and again: no schedule frees what is pinned", "[storage][pins]") {
     Setup setup;
     setup.pins_each = 2;
-    setup.commits = sanitized ? 2 : 3;
+    setup.commits = 3;
     const auto result = explore(setup);
     CHECK(result.violation == "");
     CHECK(result.schedules > 1000);

@@ -87,7 +87,7 @@ private:
         for (std::size_t i = 0; i < concerned_.size(); ++i) {
             if (far_apart) {
                 hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
-                hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change); });
+                hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change, 2 * step); });
                 hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
             }
             const Change& change = list[concerned_[i]];

@@ -1,8 +1,9 @@
 /// @file
-/// Who holds which key: from a key to the rows that have it, and from an entity to the keys its rows have.
+/// Who holds which key: from a key to the rows that have it, and from an entity's field to the key it has.
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/hints.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -10,16 +11,17 @@
 
 namespace ecsdb::constraint {
 
-/// A multimap both ways. What a key is, and which field a slot stands for, is the caller's business.
+/// A multimap both ways: from a key to the entities whose slots hold it, and from an entity's slot to the keys it holds. What a key is, and
+/// which field a slot stands for, is the caller's business.
 ///
-/// Keys must be well mixed: their low bits choose the place. Writer only. Cost: adding and finding O(1), removing O(keys of the entity),
-/// however many share a key. About 60 bytes per entry.
+/// Keys must be well mixed: their low bits choose the place. Writer only. Cost: adding and finding O(1), removing O(keys of the entity's
+/// slot), however many share a key. About 60 bytes per entry.
 class KeyIndex {
 public:
     using Id = std::uint32_t;
     static constexpr Id none = 0xFFFFFFFFU;
 
-    /// One field of one row. `marks` is for the caller.
+    /// One key of one entity's slot. `marks` is for the caller.
     struct Entry {
         std::uint64_t key;
         std::uint32_t source; ///< The entity's index.
@@ -27,73 +29,82 @@ public:
         std::uint32_t marks;
         Id next; ///< Of the same key …
         Id previous;
-        Id next_of_source; ///< … and of the same entity.
+        Id next_of_source; ///< … and of the same entity's slot.
     };
 
-    explicit KeyIndex(Allocator& allocator) noexcept
-        : allocator_{&allocator}, entries_{allocator}, groups_{allocator}, sources_{allocator} {}
+    /// Slots are numbered below `slot_count`.
+    KeyIndex(std::size_t slot_count, Allocator& allocator) noexcept
+        : allocator_{&allocator}, slot_count_{slot_count}, entries_{allocator}, free_{allocator}, groups_{allocator}, sources_{allocator} {}
+    KeyIndex(const KeyIndex&) = delete;
+    KeyIndex& operator=(const KeyIndex&) = delete;
+    ~KeyIndex() { drop_sources(); }
 
     [[nodiscard]] Entry& operator[](Id id) noexcept { return entries_[id]; }
     [[nodiscard]] const Entry& operator[](Id id) const noexcept { return entries_[id]; }
-    [[nodiscard]] std::size_t size() const noexcept { return entries_.size() - free_count_; }
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size() - free_.size(); }
 
     /// The first entry of a key; go on with `Entry::next` until `none`. Valid until the index changes.
     [[nodiscard]] Id first_of_key(std::uint64_t key) const noexcept { return groups_.empty() ? none : groups_[place_of(key)].head; }
-    /// Whether no other entry has its key.
+    /// The first entry of an entity's slot; go on with `Entry::next_of_source`.
+    [[nodiscard]] Id first_of_source(std::uint32_t source, std::uint32_t slot) const noexcept {
+        const Id* const first = find_first(source, slot);
+        return first == nullptr ? none : *first;
+    }
+    /// Whether an entry shares its key with no other.
     [[nodiscard]] bool is_alone(Id id) const noexcept { return entries_[id].next == none && entries_[id].previous == none; }
-    /// The first entry of an entity; go on with `Entry::next_of_source`.
-    [[nodiscard]] Id first_of_source(std::uint32_t source) const noexcept { return source < sources_.size() ? sources_[source] : none; }
 
-    // Hints that a key, or an entity's keys, will be looked for: first where the entity's keys begin, then those, then the keys they have,
-    // each once what was hinted at before is there.
-    void prefetch_keys_of(std::uint32_t source) const noexcept {
-        if (const Id id = first_of_source(source); id != none) {
-            __builtin_prefetch(&entries_[id]);
+    // Hints that an entity's slot will be looked up, and another key be given to it: first where its entries begin, then those and the
+    // room for a new one, then the place of the key it has, each once what was hinted at before is there.
+    void prefetch_source(std::uint32_t source, std::uint32_t slot) const noexcept { prefetch_for_read(find_first(source, slot)); }
+    void prefetch_entry(std::uint32_t source, std::uint32_t slot) const noexcept {
+        if (const Id id = first_of_source(source, slot); id != none) {
+            prefetch_for_read(&entries_[id]);
         }
     }
-    void prefetch_groups_of(std::uint32_t source) const noexcept {
-        if (const Id id = first_of_source(source); id != none) {
+    void prefetch_group(std::uint32_t source, std::uint32_t slot) const noexcept {
+        if (const Id id = first_of_source(source, slot); id != none) {
             prefetch_key(entries_[id].key);
         }
     }
     void prefetch_key(std::uint64_t key) const noexcept {
         if (!groups_.empty()) {
-            __builtin_prefetch(&groups_[key & (groups_.size() - 1)]);
+            prefetch_for_read(&groups_[tag_of(key) & (groups_.size() - 1)]);
         }
     }
-    void prefetch_source(std::uint32_t source) const noexcept {
-        if (source < sources_.size()) {
-            __builtin_prefetch(&sources_[source]);
+    /// The room the entry after `ahead` others will take.
+    void prefetch_room(std::size_t ahead) const noexcept {
+        if (ahead < free_.size()) {
+            prefetch_for_write(&entries_[free_[free_.size() - 1 - ahead]]);
         }
     }
 
     /// `none` when memory is refused; nothing has changed then.
     [[nodiscard]] Id add(std::uint64_t key, std::uint32_t source, std::uint32_t slot, std::uint32_t marks) noexcept {
-        if (!make_room(source)) {
+        Id* const first = make_room(source, slot);
+        if (first == nullptr) {
             return none;
         }
-        Id id = free_;
-        if (id != none) {
-            free_ = entries_[id].next;
-            --free_count_;
+        Id id = static_cast<Id>(entries_.size());
+        if (!free_.empty()) {
+            id = free_.back();
+            free_.shrink_to(free_.size() - 1);
         } else {
-            id = static_cast<Id>(entries_.size());
             static_cast<void>(entries_.push({})); // there is room
         }
         Group& group = groups_[place_of(key)];
         group_count_ += group.head == none ? 1U : 0U;
-        entries_[id] = {key, source, slot, marks, group.head, none, sources_[source]};
+        entries_[id] = {key, source, slot, marks, group.head, none, *first};
         if (group.head != none) {
             entries_[group.head].previous = id;
         }
-        group = {key, id};
-        sources_[source] = id;
+        group = {tag_of(key), id};
+        *first = id;
         return id;
     }
 
     void remove(Id id) noexcept {
         const Entry& entry = entries_[id];
-        Id* link = &sources_[entry.source];
+        Id* link = find_first(entry.source, entry.slot);
         while (*link != id) {
             link = &entries_[*link].next_of_source;
         }
@@ -109,34 +120,37 @@ public:
             close_gap(place);
             --group_count_;
         }
-        entries_[id].next = free_;
-        free_ = id;
-        ++free_count_;
+        static_cast<void>(free_.push(id)); // `make_room` has kept room for every entry
     }
 
     void clear() noexcept {
         entries_.clear();
-        sources_.clear();
+        free_.clear();
+        drop_sources();
         for (Group& group : groups_) {
             group.head = none;
         }
         group_count_ = 0;
-        free_ = none;
-        free_count_ = 0;
     }
 
 private:
     /// The entries of one key.
     struct Group {
-        std::uint64_t key;
+        std::uint32_t tag;
         Id head; ///< `none`: the place is free.
     };
+
+    static constexpr std::uint32_t page_shift = 9;
+    static constexpr std::size_t page_bytes = sizeof(Id) << page_shift;
+
+    /// What of a key chooses its place, and tells most keys apart without reading their entries.
+    [[nodiscard]] static std::uint32_t tag_of(std::uint64_t key) noexcept { return static_cast<std::uint32_t>(key); }
 
     /// Where `key` is, or where it would go.
     [[nodiscard]] std::size_t place_of(std::uint64_t key) const noexcept {
         const std::size_t mask = groups_.size() - 1;
-        std::size_t place = key & mask;
-        while (groups_[place].head != none && groups_[place].key != key) {
+        std::size_t place = tag_of(key) & mask;
+        while (groups_[place].head != none && (groups_[place].tag != tag_of(key) || entries_[groups_[place].head].key != key)) {
             place = (place + 1) & mask;
         }
         return place;
@@ -146,7 +160,7 @@ private:
     void close_gap(std::size_t gap) noexcept {
         const std::size_t mask = groups_.size() - 1;
         for (std::size_t place = (gap + 1) & mask; groups_[place].head != none; place = (place + 1) & mask) {
-            const std::size_t wanted = groups_[place].key & mask;
+            const std::size_t wanted = groups_[place].tag & mask;
             if (((place - wanted) & mask) >= ((place - gap) & mask)) {
                 groups_[gap] = groups_[place];
                 gap = place;
@@ -155,20 +169,47 @@ private:
         groups_[gap].head = none;
     }
 
-    bool make_room(std::uint32_t source) noexcept {
-        if (free_ == none && (entries_.size() == none || !entries_.reserve_more(1))) {
-            return false;
+    /// Where the first entry of an entity's slot is written, or null where no entity near it has that slot.
+    [[nodiscard]] Id* find_first(std::uint32_t source, std::uint32_t slot) const noexcept {
+        const std::size_t page = std::size_t{source >> page_shift} * slot_count_ + slot;
+        return page >= sources_.size() || sources_[page] == nullptr ? nullptr : sources_[page] + (source & ((1U << page_shift) - 1U));
+    }
+
+    /// `find_first`, with the page made where it is not there and room for one more entry. Null when memory is refused.
+    [[nodiscard]] Id* make_room(std::uint32_t source, std::uint32_t slot) noexcept {
+        if (free_.empty() && (entries_.size() == none || !entries_.reserve_more(1) || !free_.reserve_more(entries_.size() + 1))) {
+            return nullptr;
         }
-        if (source >= sources_.size()) {
-            const std::size_t before = sources_.size();
-            if (!sources_.resize_for_overwrite(std::size_t{source} + 1)) {
-                return false;
+        if ((group_count_ + 1) * 4 > groups_.size() * 3 && !grow_groups()) {
+            return nullptr;
+        }
+        Id* const first = find_first(source, slot);
+        return first == nullptr ? add_page(source, slot) : first;
+    }
+
+    ECSDB_NOINLINE Id* add_page(std::uint32_t source, std::uint32_t slot) noexcept {
+        const std::size_t before = sources_.size();
+        if (const std::size_t needed = (std::size_t{source >> page_shift} + 1) * slot_count_; needed > before) {
+            if (!sources_.resize_for_overwrite(needed)) {
+                return nullptr;
             }
-            for (std::size_t i = before; i < sources_.size(); ++i) {
-                sources_[i] = none;
+            std::fill(sources_.begin() + before, sources_.end(), nullptr);
+        }
+        auto* const page = static_cast<Id*>(allocator_->allocate(page_bytes, alignof(Id)));
+        if (page == nullptr) {
+            return nullptr;
+        }
+        std::fill_n(page, std::size_t{1} << page_shift, none);
+        sources_[std::size_t{source >> page_shift} * slot_count_ + slot] = page;
+        return find_first(source, slot);
+    }
+    void drop_sources() noexcept {
+        for (Id* const page : sources_) {
+            if (page != nullptr) {
+                allocator_->deallocate(page, page_bytes, alignof(Id));
             }
         }
-        return (group_count_ + 1) * 4 <= groups_.size() * 3 || grow_groups();
+        sources_.clear();
     }
 
     ECSDB_NOINLINE bool grow_groups() noexcept {
@@ -180,21 +221,26 @@ private:
             group = {0, none};
         }
         std::swap(groups_, larger);
+        const std::size_t mask = groups_.size() - 1;
         for (const Group& group : larger) {
             if (group.head != none) {
-                groups_[place_of(group.key)] = group;
+                std::size_t place = group.tag & mask;
+                while (groups_[place].head != none) {
+                    place = (place + 1) & mask;
+                }
+                groups_[place] = group;
             }
         }
         return true;
     }
 
     Allocator* allocator_;
+    std::size_t slot_count_;
     GrowArray<Entry> entries_;
+    GrowArray<Id> free_;      ///< Entries to be used again.
     GrowArray<Group> groups_; ///< Open addressing; a power of two, at most three quarters full.
-    GrowArray<Id> sources_;   ///< By entity index.
+    GrowArray<Id*> sources_;  ///< By entity index in pages, one per slot: a page lies at its number × slots + slot, null where not needed.
     std::size_t group_count_ = 0;
-    Id free_ = none; ///< Entries to be used again, linked by `next`.
-    std::size_t free_count_ = 0;
 };
 
 } // namespace ecsdb::constraint

@@ -5,6 +5,7 @@
 #include "ecsdb/constraint/key_index.hpp"
 #include "ecsdb/constraint/rules.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -13,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ namespace ecsdb::constraint {
 class Keys {
 public:
     Keys(const Rules& rules, Allocator& allocator) noexcept
-        : rules_{&rules}, index_{allocator}, written_{allocator}, stale_{allocator}, blocked_{allocator} {}
+        : rules_{&rules}, index_{rules.slot_count(), allocator}, written_{allocator}, stale_{allocator}, blocked_{allocator} {}
 
     /// Reads every key of `root` anew. False when memory is refused. Cost: O(rows of tables with keys).
     [[nodiscard]] bool rebuild(const storage::Root& root) {
@@ -61,21 +61,25 @@ public:
 
     /// Hints that `change` will be noted, in three steps that each need what the one before has hinted at.
     void prefetch_source(const storage::Change& change) const noexcept {
-        if (!rules_->table(change.table).slots.empty()) {
-            index_.prefetch_source(change.index);
+        for (const std::uint32_t slot : rules_->table(change.table).slots) {
+            index_.prefetch_source(change.index, slot);
         }
     }
-    void prefetch_entry(const storage::WriteBuffer& state, const storage::Change& change) const noexcept {
+    /// `ahead` changes will be noted before this one.
+    void prefetch_entry(const storage::WriteBuffer& state, const storage::Change& change, std::size_t ahead) const noexcept {
         const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
         const std::byte* const row = slots.empty() ? nullptr : row_of(state.root(), change.index, change.table);
         if (row != nullptr) {
-            index_.prefetch_keys_of(change.index);
-            index_.prefetch_key(key_of(slots.front(), row));
+            for (const std::uint32_t slot : slots) {
+                index_.prefetch_entry(change.index, slot);
+                index_.prefetch_key(key_of(slot, row));
+            }
+            index_.prefetch_room(ahead);
         }
     }
     void prefetch_group(const storage::Change& change) const noexcept {
-        if (!rules_->table(change.table).slots.empty()) {
-            index_.prefetch_groups_of(change.index);
+        for (const std::uint32_t slot : rules_->table(change.table).slots) {
+            index_.prefetch_group(change.index, slot);
         }
     }
 
@@ -92,8 +96,8 @@ public:
             }
             const std::uint64_t key = key_of(slot, row);
             bool known = false;
-            for (Id id = index_.first_of_source(change.index); id != none && !known; id = index_[id].next_of_source) {
-                known = index_[id].slot == slot && index_[id].key == key;
+            for (Id id = index_.first_of_source(change.index, slot); id != none && !known; id = index_[id].next_of_source) {
+                known = index_[id].key == key;
             }
             if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot, row))) {
                 return false;
@@ -115,7 +119,7 @@ public:
             if (const Id holder = find_holder(root, id, key_of_value(id, slot.place, row), slot.place, row, nobody); holder != none) {
                 return root.entity_at(index_[holder].source);
             }
-            for (const storage::Change& change : noted ? std::span<const storage::Change>{} : state.changes().list()) {
+            for (const storage::Change& change : noted ? Slice<const storage::Change>{} : state.changes().list()) {
                 const bool written = change.kind == storage::ChangeKind::Added || change.kind == storage::ChangeKind::Changed;
                 const std::byte* const other = written && change.table == table ? row_of(root, change.index, table) : nullptr;
                 if (other != nullptr && !slot.place.is_null(other) && slot.place.equals(other, slot.place, row)) {
@@ -135,13 +139,19 @@ public:
             return true;
         }
         const std::byte* const row = whole_entity ? nullptr : row_of(state.root(), change.index, change.table);
-        for (Id id = index_.first_of_source(change.index); id != none; id = index_[id].next_of_source) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            const bool concerned = slot.referred && (whole_entity || slot.table->id == change.table);
-            if (concerned && !untouched(state, change, index_[id].slot, row) && !is_current(state.root(), id) &&
-                !release_value(state, id)) {
-                return false;
+        const bool released = for_each_slot(change, [&](std::uint32_t slot) {
+            if (!rules_->slot(slot).referred || untouched(state, change, slot, row)) {
+                return true;
             }
+            for (Id id = index_.first_of_source(change.index, slot); id != none; id = index_[id].next_of_source) {
+                if (!is_current(state.root(), id) && !release_value(state, id)) {
+                    return false;
+                }
+            }
+            return true;
+        });
+        if (!released) {
+            return false;
         }
         const bool entity_named = whole_entity || (row == nullptr && rules_->table(change.table).named_by_entity);
         return !entity_named || release_entity(state, entity_of(state.root(), change));
@@ -186,18 +196,21 @@ public:
             return true;
         }
         const std::byte* const row = whole_entity ? nullptr : row_of(state.root(), change.index, change.table);
-        for (Id id = index_.first_of_source(change.index); id != none; id = index_[id].next_of_source) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            const bool concerned =
-                (whole_entity || slot.table->id == change.table) && (index_[id].marks & (stale_mark | current_mark)) == 0;
-            if (concerned && !untouched(state, change, index_[id].slot, row) && !is_current(state.root(), id)) {
-                if (!stale_.push(id)) {
-                    return false;
-                }
-                index_[id].marks |= stale_mark;
+        return for_each_slot(change, [&](std::uint32_t slot) {
+            if (untouched(state, change, slot, row)) {
+                return true;
             }
-        }
-        return true;
+            const std::byte* const now = whole_entity ? row_of(state.root(), change.index, rules_->slot(slot).table->id) : row;
+            for (Id id = index_.first_of_source(change.index, slot); id != none; id = index_[id].next_of_source) {
+                if ((index_[id].marks & (stale_mark | current_mark)) == 0 && !has_key(id, now)) {
+                    if (!stale_.push(id)) {
+                        return false;
+                    }
+                    index_[id].marks |= stale_mark;
+                }
+            }
+            return true;
+        });
     }
 
     /// The transaction stands.
@@ -233,8 +246,8 @@ private:
 
     [[nodiscard]] const KeyPlace& place(std::uint32_t slot) const noexcept { return rules_->slot(slot).place; }
 
-    // A value's key is that of its unique slot; who names it is filed under a key that follows from it, so that holders are found without
-    // passing the crowd that may name them.
+    // A value's key is that of its unique slot; who names it is filed under a key that follows from it, so that holders are found
+    // without passing the crowd that may name them.
     [[nodiscard]] static std::uint64_t key_of_value(std::uint32_t unique_slot, const KeyPlace& place, const std::byte* row) noexcept {
         return place.hash(row, unique_slot);
     }
@@ -263,12 +276,28 @@ private:
 
     /// The row that has this key now; null if it has another, or is gone.
     [[nodiscard]] const std::byte* current_row(const storage::Root& root, Id id) const noexcept {
-        const KeyIndex::Entry& entry = index_[id];
-        const std::byte* const row = row_of(root, entry.source, rules_->slot(entry.slot).table->id);
-        const bool current = row != nullptr && !place(entry.slot).is_null(row) && key_of(entry.slot, row) == entry.key;
-        return current ? row : nullptr;
+        const std::byte* const row = row_of(root, index_[id].source, rules_->slot(index_[id].slot).table->id);
+        return has_key(id, row) ? row : nullptr;
     }
     [[nodiscard]] bool is_current(const storage::Root& root, Id id) const noexcept { return current_row(root, id) != nullptr; }
+    /// Whether `row`, that of the entry's source or null, has the entry's key.
+    [[nodiscard]] bool has_key(Id id, const std::byte* row) const noexcept {
+        const KeyIndex::Entry& entry = index_[id];
+        return row != nullptr && !place(entry.slot).is_null(row) && key_of(entry.slot, row) == entry.key;
+    }
+    /// Calls `visit(slot)` for every slot that `change` may have emptied or changed, until one says false; whether none did.
+    template <typename Visit>
+    [[nodiscard]] bool for_each_slot(const storage::Change& change, Visit&& visit) const noexcept {
+        if (change.kind != storage::ChangeKind::Destroyed) {
+            const auto& slots = rules_->table(change.table).slots;
+            return std::all_of(slots.begin(), slots.end(), visit);
+        }
+        bool going_on = true;
+        for (std::uint32_t slot = 0; slot < rules_->slot_count() && going_on; ++slot) {
+            going_on = visit(slot);
+        }
+        return going_on;
+    }
 
     [[nodiscard]] static Entity entity_of(const storage::Root& root, const storage::Change& change) noexcept {
         return change.kind == storage::ChangeKind::Destroyed ? Entity{change.index, static_cast<std::uint32_t>(change.before), root.shard}

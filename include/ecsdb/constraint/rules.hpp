@@ -6,6 +6,7 @@
 #include "ecsdb/constraint/row_check.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/schema.hpp"
 #include "ecsdb/storage/changes.hpp"
 
@@ -184,9 +185,9 @@ private:
     }
 
     const Schema* schema_;
-    std::vector<TableRules> tables_;
-    std::vector<KeySlot> slots_;
-    std::vector<std::uint8_t> concerns_; ///< By table: its rules are not empty.
+    List<TableRules> tables_;
+    List<KeySlot> slots_;
+    List<std::uint8_t> concerns_; ///< By table: its rules are not empty.
 };
 
 /// The first field of `table` that a whole-column update could break without anybody noticing, or null: one that is bounded, an enum, text,

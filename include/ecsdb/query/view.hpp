@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/schema/bound.hpp"
 #include "ecsdb/schema/field_handle.hpp"
 #include "ecsdb/storage/figures.hpp"
@@ -203,7 +204,7 @@ public:
                 root().entities.prefetch_record(entities[i + ahead].index());
             }
             rows[i] = get<T>(entities[i]);
-            __builtin_prefetch(rows[i]);
+            prefetch_for_read(rows[i]);
         }
     }
 

@@ -2,9 +2,9 @@
 /// Hints at the memory that operations will need, so that the cache misses of many overlap.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/entity_versions.hpp"
 #include "ecsdb/storage/root.hpp"
-#include "ecsdb/storage/workspace.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,7 @@ namespace ecsdb::storage {
 /// Changes nothing; entities that do not live and rows that are not there are passed over. Writer only, between operations.
 class Prefetcher {
 public:
-    Prefetcher(const Root& root, const Workspace& workspace, const EntityVersions& versions) noexcept
-        : root_{&root}, workspace_{&workspace}, versions_{&versions} {}
+    Prefetcher(const Root& root, const EntityVersions& versions) noexcept : root_{&root}, versions_{&versions} {}
 
     /// What leads to the entity's record.
     void path(Entity entity) const noexcept { root_->entities.prefetch_path(entity.index()); }
@@ -37,8 +36,8 @@ public:
             row_of(home.column(column), home.shape->columns()[column].geometry, record->row);
         } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
             if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
-                __builtin_prefetch(block, 1);
-                __builtin_prefetch(block->row(entity.index(), rows->stride), 1);
+                prefetch_for_write(block);
+                prefetch_for_write(block->row(entity.index(), rows->stride));
             }
         }
     }
@@ -60,20 +59,13 @@ private:
         if (geometry.stride == 0) {
             return;
         }
+        // The head tells whether the page will be copied; looking at it here would wait for it.
         const Node* const page = column.at(geometry.page_of(row));
-        if (workspace_->owns(page)) {
-            __builtin_prefetch(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
-            return;
-        }
-        // It will be copied: the first lines start the hardware's own prefetching of the rest.
-        const auto* const bytes = reinterpret_cast<const std::byte*>(page);
-        for (std::size_t offset = 0; offset < 512; offset += 64) {
-            __builtin_prefetch(bytes + offset);
-        }
+        prefetch_for_read(page);
+        prefetch_for_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
     }
 
     const Root* root_;
-    const Workspace* workspace_;
     const EntityVersions* versions_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/counters.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/page.hpp"
 #include "ecsdb/storage/pool.hpp"
 
@@ -99,7 +100,7 @@ public:
         std::size_t ahead = 16; // nodes between a hint and its use
         while (limbo_.first != nullptr && limbo_.first->retired <= published) {
             if (++ahead < limbo_order_.size()) {
-                __builtin_prefetch(limbo_order_[ahead], 1);
+                prefetch_for_write(limbo_order_[ahead]);
             }
             Node* const node = limbo_.pop();
             --limbo_count_;

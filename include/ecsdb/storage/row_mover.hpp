@@ -2,6 +2,7 @@
 /// Moves many entities of one archetype to another at a time: column by column, in runs of rows that lie together.
 #pragma once
 
+#include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/row_writer.hpp"
 
 #include <algorithm>
@@ -37,12 +38,12 @@ protected:
         if (group.rows[group.count - 1] - group.rows[0] == group.count - 1) {
             return;
         }
-        for_each_row(home, group, [](const Node* page, std::size_t) { __builtin_prefetch(page, 1); });
+        for_each_row(home, group, [](const Node* page, std::size_t) { prefetch_for_write(page); });
         for_each_row(home, group, [&](const Node* page, std::size_t offset) {
-            __builtin_prefetch(page_rows(page) + offset, 1);
+            prefetch_for_write(page_rows(page) + offset);
             if (!workspace_.owns(page)) {
                 for (std::size_t line = 0; line < 256; line += 64) { // the hardware goes on from there
-                    __builtin_prefetch(page_rows(page) + line);
+                    prefetch_for_read(page_rows(page) + line);
                 }
             }
         });
