@@ -36,10 +36,15 @@ struct Options {
     std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away and to keep: growing is cheap then.
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
-    std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
+    /// Beyond it, writes fail with `OutOfMemory`; the database stays usable. A 16th of it (256 KiB to 64 MiB) is for transactions that only
+    /// remove and destroy.
+    std::size_t memory_limit = ~std::size_t{0};
     /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never. Where memory
     /// is refused, it goes at once, to come back as whatever is wanted.
     std::uint64_t trim_after_ns = 1'000'000'000;
+    /// A database that idles so long is compacted, too (`compact`), where this many percent of the memory it holds are free and cannot go
+    /// back as they lie; 0: never by itself.
+    std::uint32_t compact_percent = 50;
 
     std::uint64_t queue_transactions = 65536; ///< Per producer; beyond it, submitting waits, or fails with `QueueFull`.
     /// Bytes in transactions of more than 4 KiB that wait, per producer, as above. Per producer because then nobody waits for another's
@@ -61,6 +66,22 @@ struct Options {
     std::uint32_t segment_seconds = 0;
     /// So many of the log's files are kept to be used again once no snapshot needs them: overwriting one is cheaper than growing another.
     std::size_t spare_segments = 4;
+
+    /// Snapshots the database takes by itself, in the background, when this many transactions, seconds or bytes of log have come since the
+    /// newest one, or replaying the log is estimated to take so long; 0: not for that reason. Whichever comes first. Without a thread of
+    /// its own, `snapshot_if_due` takes them.
+    std::uint64_t snapshot_transactions = 0;
+    std::uint32_t snapshot_seconds = 0;
+    std::uint64_t snapshot_log_bytes = 0;
+    std::uint64_t snapshot_replay_ns = 0;
+    /// So many snapshots after a full one may hold only what has changed since the one before; 0: every snapshot is a full one. The log
+    /// since the full snapshot before them is kept, so that no single file is indispensable. Costs 4 bytes of memory per entity.
+    std::uint32_t incremental_snapshots = 0;
+    /// … but together not more than this much of the full one's size: then a full one is cheaper to have.
+    std::uint32_t incremental_percent = 50;
+    /// Whether snapshots are compressed, on a thread of their own: by how much depends on the values (docs/guide/durability.md). Either kind
+    /// is read whatever this says.
+    bool compress_snapshots = false;
 
     /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:
     /// nowhere. Needs a directory of its own for each database.

@@ -1,6 +1,6 @@
 #include "ecsdb/core/hints.hpp"
 
-#include "support/test.hpp"
+#include "support/catch.hpp"
 
 #include <cstdint>
 #include <vector>

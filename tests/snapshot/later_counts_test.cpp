@@ -8,7 +8,8 @@ using snapshot::LaterCounts;
 
 TEST_CASE("counts come into force when their version is reached, in whatever order they were added", "[snapshot]") {
     CountingAllocator allocator;
-    storage::EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    storage::EntityVersions versions{pool};
     REQUIRE(versions.cover(0));
     versions.set(0, 50);
     versions.set(9, 3); // counted during the replay, and not by the time the counts are of
@@ -38,7 +39,8 @@ TEST_CASE("counts come into force when their version is reached, in whatever ord
 
 TEST_CASE("counts that find no memory say so", "[snapshot][memory]") {
     CountingAllocator allocator;
-    storage::EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    storage::EntityVersions versions{pool};
     LaterCounts later;
     later.add(1, 100'000, std::vector<std::uint32_t>{0});
     REQUIRE(later.impose_all(versions));

@@ -10,7 +10,8 @@ namespace {
 
 struct Counted {
     CountingAllocator allocator;
-    storage::EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    storage::EntityVersions versions{pool};
     storage::ChangeCounts counts{allocator, versions};
 
     std::array<std::uint32_t, 4> now() const { return {versions.count(1), versions.count(2), versions.count(3), versions.count(9'000)}; }
@@ -76,10 +77,29 @@ TEST_CASE("what brings its own counts is not counted", "[storage][counts]") {
     CHECK(counted.now() == Counts{2, 1, 1, 0});
 }
 
+TEST_CASE("counters that only a transaction undone needed go with it", "[storage][counts][memory]") {
+    Counted counted;
+    counted.counts.begin_transaction();
+    REQUIRE(counted.counts.start(1));
+    counted.counts.keep();
+    const std::size_t used = counted.pool.used_bytes();
+    counted.counts.begin_transaction();
+    REQUIRE(counted.counts.start_all(2, 20'000));
+    CHECK(counted.pool.used_bytes() > used + 70'000);
+    counted.counts.undo();
+    CHECK(counted.pool.used_bytes() == used);
+    CHECK(counted.versions.count(9'000) == 0);
+    counted.counts.begin_transaction();
+    REQUIRE(counted.counts.start_all(2, 20'000));
+    counted.counts.keep();
+    CHECK(counted.now() == Counts{0, 1, 1, 1});
+}
+
 TEST_CASE("where memory for the way back is refused, nothing is counted", "[storage][counts][memory]") {
     Counted counted;
     REQUIRE(counted.versions.cover(1));
     REQUIRE(counted.versions.cover(9'000));
+    counted.counts.begin_transaction();
     counted.allocator.refuse_from = counted.allocator.calls;
     CHECK_FALSE(counted.counts.touch(1));
     CHECK_FALSE(counted.counts.add(2, 7));

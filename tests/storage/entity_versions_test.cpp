@@ -10,7 +10,8 @@ using storage::EntityVersions;
 
 TEST_CASE("counters that get no memory say so, and what was never covered counts nothing", "[storage][memory]") {
     CountingAllocator allocator;
-    EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    EntityVersions versions{pool};
     CHECK(versions.count(0) == 0);
     CHECK(versions.count(0xFFFFFFFFU) == 0);
     versions.prefetch(0xFFFFFFFFU);
@@ -20,12 +21,13 @@ TEST_CASE("counters that get no memory say so, and what was never covered counts
     CHECK(versions.bytes() == 0);
     allocator.refuse_from = CountingAllocator::never;
     CHECK(versions.cover(0));
-    CHECK(versions.bytes() == allocator.live_bytes);
+    CHECK(versions.bytes() == pool.used_bytes());
 }
 
 TEST_CASE("each index has a counter of its own that starts at zero", "[storage]") {
     CountingAllocator allocator;
-    EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    EntityVersions versions{pool};
     std::vector<std::uint32_t> indices;
     for (std::uint32_t bit = 1; bit <= (1U << 22U); bit *= 2) {
         for (const std::uint32_t index : {bit - 1, bit, bit + 1}) {
@@ -46,7 +48,8 @@ TEST_CASE("each index has a counter of its own that starts at zero", "[storage]"
 
 TEST_CASE("a transaction counts an index once, and not at all when it fails", "[storage]") {
     CountingAllocator allocator;
-    EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    EntityVersions versions{pool};
     REQUIRE(versions.cover(7));
     CHECK(versions.touch(7));
     CHECK_FALSE(versions.touch(7));
@@ -65,7 +68,8 @@ TEST_CASE("a transaction counts an index once, and not at all when it fails", "[
 
 TEST_CASE("a count that has run full starts again and can still be taken back", "[storage]") {
     CountingAllocator allocator;
-    EntityVersions versions{allocator};
+    storage::PagePool pool{allocator, {}};
+    EntityVersions versions{pool};
     REQUIRE(versions.cover(0));
     versions.set(0, 0x7FFFFFFFU);
     CHECK(versions.touch(0));

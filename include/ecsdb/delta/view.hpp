@@ -181,6 +181,8 @@ private:
 class EntityReader {
 public:
     explicit EntityReader(std::span<const std::byte> body) noexcept : reader_{body} { destroyed_left_ = read_shortest(reader_, shortest_); }
+    /// In an absolute delta a list of ends may say that nobody ever lived there.
+    EntityReader(std::span<const std::byte> body, bool absolute) noexcept : EntityReader{body} { least_ended_ = absolute ? 0 : 1; }
 
     [[nodiscard]] bool at_end() const noexcept { return destroyed_left_ == 0 && reader_.remaining() == 0; }
     [[nodiscard]] std::size_t offset() const noexcept { return reader_.offset(); }
@@ -200,7 +202,7 @@ public:
         if (start > last_index || more >= last_index || expected + start + more > last_index) {
             return "an entity index is out of range";
         }
-        if (generation == 0 || generation > Entity::max_generation) {
+        if (generation < (created ? 1 : least_ended_) || generation > Entity::max_generation) {
             return "an entity's generation is out of range";
         }
         if (!first_of_list && start == 0 && generation == range.generation) {
@@ -216,6 +218,7 @@ public:
 private:
     ByteReader reader_;
     std::uint64_t destroyed_left_ = 0;
+    std::uint64_t least_ended_ = 0; ///< Generation; what was checked before need not be told.
     bool started_ = false;
     bool shortest_ = true;
 };
@@ -322,6 +325,8 @@ public:
     }
 
     [[nodiscard]] const Header& header() const noexcept { return header_; }
+    /// All sections as they lie in the delta.
+    [[nodiscard]] std::span<const std::byte> section_bytes() const noexcept { return section_bytes_; }
     /// The header as it lies in the delta; followed by any of the sections in their order, it is a delta again.
     [[nodiscard]] std::span<const std::byte> header_bytes() const noexcept { return header_bytes_; }
 
@@ -419,6 +424,7 @@ private:
         bool shortest = true;
         header_.counted = (flags & flag_counted) != 0;
         header_.merged = (flags & flag_merged) != 0;
+        header_.absolute = (flags & flag_absolute) != 0;
         header_.from = detail::read_shortest(reader, shortest);
         const std::uint64_t step = detail::read_shortest(reader, shortest);
         header_.to = header_.from + step;
@@ -438,6 +444,9 @@ private:
         }
         if (header_.to <= header_.from) {
             return "a delta must end after its start";
+        }
+        if (header_.absolute && header_.counted) {
+            return "an absolute delta counts nothing by itself";
         }
         if (((flags & flag_time) != 0 && header_.time == 0) || ((flags & flag_tick) != 0 && header_.tick == 0) ||
             ((flags & flag_origin) != 0 && header_.origin.is_empty()) || ((flags & flag_clock) != 0 && header_.clock.empty())) {
@@ -467,7 +476,8 @@ private:
             return section.id < no_table ? check(detail::ContentReader{section.body}, ContentEntry{}) : "a table id is out of range";
         }
         if (section.is(SectionKind::Entities)) {
-            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body}, EntityRange{}) : "a shard is out of range";
+            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body, header_.absolute}, EntityRange{})
+                                                   : "a shard is out of range";
         }
         return section.id == 0 && !header_.counted ? check(detail::VersionReader{section.body}, detail::VersionGroup{})
                                                    : "there should be no such Versions section";

@@ -3,10 +3,13 @@
 #pragma once
 
 #include "ecsdb/constraint/constraints.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
+#include "ecsdb/storage/figures.hpp"
+#include "ecsdb/transaction/compact.hpp"
 #include "ecsdb/transaction/holders.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/shared_log.hpp"
@@ -33,6 +36,9 @@ struct Statistics {
     std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
     std::size_t allocated_bytes = 0;  ///< Taken from the allocator.
     std::uint64_t returned_bytes = 0; ///< Given back to it since opening: when idle, or to make room.
+
+    /// The part of what is held from the allocator that nothing uses: 0 to 1. What the used part wastes, tables tell (`TableFigures`).
+    [[nodiscard]] double fragmentation() const noexcept { return TableFigures::unused_share(used_bytes, allocated_bytes); }
 };
 
 /// A database without component types, opened by `open_engine` (recovery/open.hpp). `Database` is its typed face.
@@ -109,6 +115,17 @@ public:
         return durable_->snapshot(*pipeline_);
     }
 
+    /// See `AnyDatabase::snapshot_if_due`.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        return durable_ == nullptr ? Result<bool>{false} : durable_->snapshot_if_due(*pipeline_);
+    }
+    [[nodiscard]] SnapshotState snapshot_state() const {
+        return durable_ == nullptr || pipeline_->fork_guard().in_child() ? SnapshotState{} : durable_->snapshot_state();
+    }
+
     [[nodiscard]] Result<void> resume() noexcept {
         if (pipeline_->fork_guard().in_child()) {
             return transaction::Pipeline::forked();
@@ -126,7 +143,7 @@ public:
             return state;
         }
         if (durable_ != nullptr) {
-            return durable_->participant().state();
+            return durable_->log_state();
         }
         LogState state;
         if (pipeline_->options().read_only) {
@@ -157,11 +174,16 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a database cannot be closed from inside one of its own callbacks"};
         }
         closed_ = true;
+        if (durable_ != nullptr) {
+            durable_->stop_snapshots(); // one being taken needs the writer
+        }
         pipeline_->stop();
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
     }
 
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return transaction::list_holders(*pipeline_); }
+
+    [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
 
     [[nodiscard]] Statistics statistics() const noexcept {
         const storage::PinnedRoot pinned{*store_};
@@ -175,11 +197,11 @@ public:
         statistics.committed = counters.committed.load(std::memory_order_relaxed);
         statistics.failed = counters.failed.load(std::memory_order_relaxed);
         statistics.batches = counters.batches.load(std::memory_order_relaxed);
-        statistics.used_bytes = store_->pool().used_bytes() + store_->entity_versions().bytes();
+        statistics.used_bytes = store_->pool().used_bytes();
         statistics.retired_bytes = store_->reclaimer().retired_bytes();
         statistics.retained_bytes = store_->reclaimer().retained_bytes();
         statistics.returned_bytes = store_->pool().returned_bytes();
-        statistics.allocated_bytes = store_->pool().allocated_bytes() + store_->entity_versions().bytes();
+        statistics.allocated_bytes = store_->pool().allocated_bytes();
         return statistics;
     }
 
@@ -195,9 +217,9 @@ private:
     Allocator* allocator_;
     Clock* clock_;
     storage::Store* store_ = nullptr;
-    std::unique_ptr<Durable> durable_;
-    std::unique_ptr<transaction::Pipeline> pipeline_;
-    std::unique_ptr<constraint::Constraints> constraints_;
+    Owner<Durable> durable_;
+    Owner<transaction::Pipeline> pipeline_;
+    Owner<constraint::Constraints> constraints_;
     RecoveryReport report_;
     bool closed_ = false;
 

@@ -26,7 +26,10 @@ public:
     [[nodiscard]] bool discardable() const noexcept { return discardable_; }
 
     void begin_batch() noexcept { batch_touched_.clear(); }
-    void begin_transaction() noexcept { counting_ = true; }
+    void begin_transaction() noexcept {
+        counting_ = true;
+        versions_->begin_transaction();
+    }
 
     /// Counts `index`, which has a count, as changed by the running transaction.
     [[nodiscard]] bool touch(std::uint32_t index) noexcept { return touch_all({&index, 1}); }
@@ -83,6 +86,12 @@ public:
         return set(index, before, before + increment);
     }
 
+    /// Makes the count of a living entity what it is to be, whatever it was.
+    [[nodiscard]] bool impose(std::uint32_t index, std::uint32_t count) noexcept {
+        const std::uint32_t before = versions_->count(index);
+        return before == count || set(index, before, count);
+    }
+
     /// The running transaction stands.
     void keep() noexcept {
         for (const Count& count : touched_) {
@@ -101,7 +110,10 @@ public:
         touched_.clear();
     }
     /// The running transaction never was.
-    void undo() noexcept { take_back(touched_); }
+    void undo() noexcept {
+        take_back(touched_);
+        versions_->take_back_cover();
+    }
     /// None of the batch's transactions ever was.
     void discard_batch() noexcept { take_back(batch_touched_); }
 

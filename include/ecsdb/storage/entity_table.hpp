@@ -6,7 +6,9 @@
 #include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/tree.hpp"
 
+#include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace ecsdb::storage {
 
@@ -92,6 +94,17 @@ public:
 
     /// The pages the records lie in.
     [[nodiscard]] const NodeTree& pages() const noexcept { return pages_; }
+    [[nodiscard]] NodeTree& pages() noexcept { return pages_; }
+
+    /// Whether no entity lives in any of a page's records.
+    [[nodiscard]] static bool is_dead(const Node& page) noexcept {
+        return std::all_of(records(&page), records(&page) + geometry.rows(),
+                           [](const EntityRecord& record) { return record.archetype == no_archetype; });
+    }
+    /// Whether two dead pages say the same.
+    [[nodiscard]] static bool are_same(const Node& a, const Node& b) noexcept {
+        return std::memcmp(page_rows(&a), page_rows(&b), geometry.page_bytes() - page_header_bytes) == 0;
+    }
 
     void prefetch_path(std::uint32_t index) const noexcept { pages_.prefetch(geometry.page_of(index)); }
     void prefetch_record(std::uint32_t index) const noexcept {

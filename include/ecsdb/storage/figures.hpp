@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace ecsdb {
 
@@ -15,14 +16,24 @@ struct TableFigures {
     std::size_t used_bytes = 0;      ///< In rows.
     std::size_t allocated_bytes = 0; ///< In the pages the rows lie in, and in what leads to them.
     std::uint64_t pages = 0;
+
+    /// The part of the allocated bytes that no row uses: 0 to 1. What a compaction can do about it is in docs/guide/memory.md.
+    [[nodiscard]] double fragmentation() const noexcept { return unused_share(used_bytes, allocated_bytes); }
+    [[nodiscard]] static double unused_share(std::size_t used, std::size_t allocated) noexcept {
+        return used >= allocated ? 0 : 1 - static_cast<double>(used) / static_cast<double>(allocated);
+    }
 };
 
 namespace storage {
 
-/// Adds the pages of `tree`, and the tree.
+/// Adds the pages of `tree`, and the tree. A page that several places share counts once, as far as these follow each other.
 inline void add_pages(TableFigures& figures, const NodeTree& tree) noexcept {
     figures.allocated_bytes += tree.own_bytes();
+    const Node* last_shared = nullptr;
     tree.for_each([&](std::uint32_t, const Node& page) {
+        if (page.is_shared() && std::exchange(last_shared, &page) == &page) {
+            return;
+        }
         figures.allocated_bytes += page.bytes;
         ++figures.pages;
     });
@@ -48,7 +59,7 @@ inline void add_pages(TableFigures& figures, const NodeTree& tree) noexcept {
 }
 
 /// What the entities themselves take, whatever they have: where each lives, and which of them lies in which row; a row is one entity. The
-/// counts of changes, 4 bytes an entity, are not among it: they belong to no version. Cost: O(archetypes + pages of this).
+/// counts of changes, 4 bytes an index, are not among it: they belong to no version. Cost: O(archetypes + pages of this).
 [[nodiscard]] inline TableFigures entity_figures(const Root& root) noexcept {
     TableFigures figures;
     figures.rows = root.entity_count;

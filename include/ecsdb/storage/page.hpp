@@ -27,7 +27,11 @@ struct Node {
     Stamp retired;
     Node* next;
     std::uint32_t bytes;    ///< What was taken from the pool, header included.
-    std::uint32_t timeline; ///< Whose stamps these are; 0 until a database is forked.
+    std::uint32_t timeline; ///< Whose stamps these are; 0 until a database is forked. Or `shared`.
+
+    /// In place of a timeline: several places of a version lead here, so a copy that takes one of them does not retire the original.
+    static constexpr std::uint32_t shared = 0xFFFFFFFFU;
+    [[nodiscard]] bool is_shared() const noexcept { return timeline == shared; }
 };
 static_assert(sizeof(Node) == 32);
 

@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/counters.hpp"
+#include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/magazine.hpp"
 
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <new>
 #include <utility>
 
@@ -23,6 +25,7 @@ struct PoolOptions {
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< Blocks double until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Never hold more than this from the allocator.
     std::size_t kept_bytes = 0;                              ///< What a `Trimmer` leaves here in any case.
+    std::size_t reserve_bytes = 0; ///< Below the limit, so much is for those only who are about to set memory free (`open_reserve`).
 };
 
 /// The nodes of one database.
@@ -41,16 +44,21 @@ class PagePool {
         Block* next_of_kind = nullptr;         ///< Among the reserved ones, or those with gathered nodes.
         std::size_t gathered_bytes = 0;        ///< In free nodes a trimmer has taken off the lists …
         Node* gathered = nullptr;              ///< … and these nodes.
+
+        void gather(Node* node) noexcept {
+            node->next = std::exchange(gathered, node);
+            gathered_bytes += node->bytes;
+        }
     };
 
 public:
-    /// Memory that nodes of at most this size lie in never goes back to the allocator before the pool does: the writer may look at the head
-    /// of a root that was freed long ago (see `PinTable::scan`).
-    static constexpr std::uint32_t largest_stable_bytes = 256;
+    /// The size of stable nodes, and of no others: their memory never becomes anything else, nor goes back to the allocator before the pool
+    /// does. The writer may look at the head of a root that was freed long ago (see `PinTable::scan`).
+    static constexpr std::uint32_t stable_bytes = 176;
 
     PagePool(Allocator& allocator, const PoolOptions& options) noexcept
-        : allocator_{&allocator}, options_{options}, small_{options.first_block_bytes}, pages_{options.first_block_bytes}, magazines_{
-                                                                                                                               allocator} {}
+        : allocator_{&allocator}, options_{options}, small_{options.first_block_bytes}, pages_{options.first_block_bytes},
+          stable_{std::min(options.first_block_bytes, first_stable_block_bytes)}, emptying_{allocator}, magazines_{allocator} {}
     PagePool(const PagePool&) = delete;
     PagePool& operator=(const PagePool&) = delete;
     /// Returns every block; no node may be in use.
@@ -64,8 +72,12 @@ public:
     }
 
     /// A node of at least `bytes` (header included); its contents are stale, but for `bytes`. Null when memory is refused. Writer only.
-    [[nodiscard]] Node* take(std::uint32_t bytes) noexcept {
-        const std::uint32_t size_class = class_of(bytes);
+    [[nodiscard]] Node* take(std::uint32_t bytes) noexcept { return take_of(class_of(bytes)); }
+    /// A stable node. Null when memory is refused. Writer only.
+    [[nodiscard]] Node* take_stable() noexcept { return take_of(stable_class); }
+
+private:
+    [[nodiscard]] ECSDB_ALWAYS_INLINE Node* take_of(std::uint32_t size_class) noexcept {
         FreeList& list = free_[size_class];
         Node* node = list.first;
         if (node == nullptr) [[unlikely]] {
@@ -81,6 +93,7 @@ public:
         return node;
     }
 
+public:
     /// Takes back a node no version needs. Writer only.
     void give(Node* node) noexcept {
         used_bytes_.store(used_bytes_.load(std::memory_order_relaxed) - node->bytes, std::memory_order_relaxed);
@@ -101,6 +114,7 @@ public:
 
     /// Puts the nodes the writer keeps for itself where other threads find them, for when memory is short. Writer only.
     void share() noexcept {
+        stop_emptying();
         while (put_back_gathered()) {
         }
         for (std::uint32_t size_class = 0; size_class < class_count; ++size_class) {
@@ -139,6 +153,22 @@ public:
         const std::size_t used = used_bytes();
         return std::max(options_.kept_bytes, used + used / 4);
     }
+    /// Whether what is taken from now on may come from the reserve below the memory limit. Writer only.
+    void open_reserve(bool open) noexcept { reserve_is_open_ = open; }
+
+    /// Whether `node` lies in a block that is being emptied (see `Trimmer::begin_emptying`): nodes that are in use there are to move.
+    /// Writer only. Cost: O(log blocks being emptied).
+    [[nodiscard]] bool is_emptying(const Node* node) const noexcept { return block_in(emptying_, node) != nullptr; }
+    /// Whether any block is. Memory that is refused ends it. Writer only.
+    [[nodiscard]] bool is_emptying() const noexcept { return !emptying_.empty(); }
+    /// The free nodes of blocks being emptied are to be had again. Writer only.
+    void stop_emptying() noexcept {
+        for (Block* const block : emptying_) {
+            block->next_of_kind = std::exchange(gathered_, block);
+        }
+        emptying_.clear();
+    }
+
     /// Whether there is enough beyond that for a look at it to be worthwhile. Any thread.
     [[nodiscard]] bool is_worth_trimming() const noexcept { return allocated_bytes() > worth_holding() + options_.max_block_bytes; }
 
@@ -291,6 +321,11 @@ private:
     static constexpr std::uint32_t overflow_count = 5 * Magazine::capacity;
     /// Above these are the pages of all but the narrowest columns; up to here entity records, inner tree nodes, roots.
     static constexpr std::uint32_t largest_small_bytes = 1024;
+    /// Nothing else is as small as class 0, and all other nodes are multiples of 64 bytes.
+    static constexpr std::uint32_t stable_class = 0;
+    static_assert(stable_bytes % small_step != 0);
+    /// Few nodes are stable: one for each version that is read, and some on their way.
+    static constexpr std::size_t first_stable_block_bytes = 4096;
 
     struct FreeList {
         Node* first = nullptr;
@@ -324,6 +359,9 @@ private:
         const std::uint32_t quarter = 1U << (above - 3);
         const std::uint32_t steps = (bytes - (1U << (above - 1)) + quarter - 1) / quarter; // 1 to 4
         return small_classes + (above - 13) * 4 + steps - 1;
+    }
+    [[nodiscard]] static std::uint32_t class_of(const Node* node) noexcept {
+        return node->bytes % small_step != 0 ? stable_class : class_of(node->bytes);
     }
     [[nodiscard]] static constexpr std::uint32_t class_bytes(std::uint32_t size_class) noexcept {
         if (size_class < small_classes) {
@@ -364,33 +402,81 @@ private:
         if (put_back_gathered() && list.first != nullptr) {
             return list.first;
         }
-        Node* const node = fresh_node(class_bytes(size_class));
+        Node* const node = fresh_node(size_class);
         if (node != nullptr) {
             node->next = list.first;
             list.first = node;
             ++list.count;
+        } else if (is_emptying()) {
+            stop_emptying();
+            return refill(size_class);
+        } else if (size_class != stable_class) {
+            cut_larger(size_class);
         }
         return list.first;
     }
 
-    Node* fresh_node(std::uint32_t bytes) noexcept {
+    /// Where no block is to be had: makes nodes of a free one that is larger, if there is any. All of it stays accounted for, so that its
+    /// block can go as before. Cost: O(classes + nodes made).
+    ECSDB_NOINLINE void cut_larger(std::uint32_t wanted) noexcept {
+        for (std::uint32_t size_class = wanted + 1; size_class < class_count; ++size_class) {
+            FreeList& list = free_[size_class];
+            Node* node = list.first;
+            if (node != nullptr) {
+                list.first = node->next;
+                --list.count;
+            } else if (Magazine* const magazine = depot_[size_class].pop(magazines_); magazine != nullptr) {
+                node = magazine->nodes[--magazine->count];
+                if (magazine->count != 0) {
+                    depot_[size_class].push(*magazine);
+                } else {
+                    put_away(*magazine);
+                }
+            } else {
+                continue;
+            }
+            auto* place = reinterpret_cast<std::byte*>(node);
+            for (std::uint32_t left = node->bytes; left != 0;) {
+                std::uint32_t piece = std::min(wanted, class_of(left));
+                piece -= class_bytes(piece) > left ? 1U : 0U;
+                put_back(make_node(place, class_bytes(piece)));
+                place += class_bytes(piece);
+                left -= class_bytes(piece);
+            }
+            return;
+        }
+    }
+
+    Node* fresh_node(std::uint32_t size_class) noexcept {
+        if (size_class == stable_class) {
+            Node* const node = cut_fresh(stable_, (stable_bytes / small_step + 1) * small_step);
+            if (node != nullptr) {
+                node->bytes = stable_bytes;
+            }
+            return node;
+        }
+        const std::uint32_t bytes = class_bytes(size_class);
         if (bytes > options_.max_block_bytes / 4) {
             // So large a node gets a block to itself.
-            Block* const block = new_block(block_header_bytes + bytes);
+            Block* const block = new_block(block_header_bytes + bytes, reserve_is_open_);
             if (block == nullptr) {
                 return nullptr;
             }
             finish_cutting(*block, first_place(*block) + bytes);
             return make_node(first_place(*block), bytes);
         }
-        const bool is_small = bytes <= largest_small_bytes;
-        Cutting& own = is_small ? small_ : pages_;
-        Node* const node = own.cut(bytes);
-        if (node != nullptr) {
-            return node;
+        return cut_fresh(bytes <= largest_small_bytes ? small_ : pages_, bytes);
+    }
+    Node* cut_fresh(Cutting& own, std::uint32_t bytes) noexcept {
+        Node* node = own.cut(bytes);
+        if (node == nullptr && next_block(own, bytes)) {
+            node = own.cut(bytes);
         }
-        // Where memory is refused, the other kind's block is better than none.
-        return next_block(own, bytes) ? own.cut(bytes) : (is_small ? pages_ : small_).cut(bytes);
+        // Where memory is refused, another kind's block is better than none.
+        for (Cutting* const other : {&small_, &pages_}) {
+            node = node != nullptr ? node : other->cut(bytes);
+        }
+        return node;
     }
 
     /// Goes on with a block that has room for a node of `node_bytes`, which the first, small blocks may not have.
@@ -399,7 +485,15 @@ private:
         if (block != nullptr) {
             spare_ = block->next_of_kind;
         } else {
-            block = new_block(std::max(cutting.next_block_bytes, block_header_bytes + node_bytes));
+            const std::size_t least = block_header_bytes + node_bytes;
+            const bool open = reserve_is_open_ || &cutting == &stable_; // whoever sets memory free needs a root, too
+            block = new_block(std::max(cutting.next_block_bytes, least), open);
+            if (block == nullptr && open) {
+                // The rest below the limit is better than nothing.
+                const std::size_t limit = limit_of(open);
+                const std::size_t rest = (limit - std::min(limit, allocated_bytes())) / small_step * small_step;
+                block = rest < least || rest >= cutting.next_block_bytes ? nullptr : new_block(rest, open);
+            }
             if (block == nullptr) {
                 return false;
             }
@@ -428,9 +522,15 @@ private:
         }
         return true;
     }
-    /// A free node back on its list.
+    /// A free node back on its list, or to the block that is being emptied.
     void put_back(Node* node) noexcept {
-        const std::uint32_t size_class = class_of(node->bytes);
+        if (is_emptying()) [[unlikely]] {
+            if (Block* const block = block_in(emptying_, node); block != nullptr) {
+                block->gather(node);
+                return;
+            }
+        }
+        const std::uint32_t size_class = class_of(node);
         FreeList& list = free_[size_class];
         node->next = list.first;
         list.first = node;
@@ -439,12 +539,27 @@ private:
         }
     }
 
+    [[nodiscard]] static bool lies_in(const std::byte* place, const Block& block) noexcept {
+        const auto* const first = reinterpret_cast<const std::byte*>(&block);
+        return !std::less<>{}(place, first) && std::less<>{}(place, first + block.bytes);
+    }
+    /// The one of `blocks`, which are sorted by address, that `node` lies in; null when there is none.
+    [[nodiscard]] static Block* block_in(const GrowArray<Block*>& blocks, const Node* node) noexcept {
+        const auto* const place = reinterpret_cast<const std::byte*>(node);
+        Block* const* const above = std::upper_bound(blocks.begin(), blocks.end(), place, [](const std::byte* wanted, const Block* block) {
+            return std::less<>{}(wanted, reinterpret_cast<const std::byte*>(block));
+        });
+        return above == blocks.begin() || !lies_in(place, **(above - 1)) ? nullptr : *(above - 1);
+    }
+
+    [[nodiscard]] std::size_t limit_of(bool with_reserve) const noexcept {
+        return options_.memory_limit - (with_reserve ? 0 : std::min(options_.reserve_bytes, options_.memory_limit));
+    }
     /// Any thread.
-    Block* new_block(std::size_t bytes) noexcept {
+    Block* new_block(std::size_t bytes, bool with_reserve = false) noexcept {
         const std::size_t before = allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-        void* const memory = bytes > options_.memory_limit - std::min(before, options_.memory_limit)
-                                 ? nullptr
-                                 : allocator_->allocate(bytes, block_alignment);
+        const std::size_t limit = limit_of(with_reserve);
+        void* const memory = bytes > limit - std::min(before, limit) ? nullptr : allocator_->allocate(bytes, block_alignment);
         if (memory == nullptr) {
             allocated_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
             return nullptr;
@@ -461,8 +576,10 @@ private:
     PoolOptions options_;
     Cutting small_;
     Cutting pages_;
-    Block* spare_ = nullptr;    ///< Reserved blocks.
-    Block* gathered_ = nullptr; ///< Blocks whose free nodes a trimmer has gathered. They are put back before a new block is taken.
+    Cutting stable_;
+    Block* spare_ = nullptr;     ///< Reserved blocks.
+    Block* gathered_ = nullptr;  ///< Blocks whose free nodes a trimmer has gathered. They are put back before a new block is taken.
+    GrowArray<Block*> emptying_; ///< Blocks whose nodes in use are to move, by address; their free nodes are not to be had.
     std::array<FreeList, class_count> free_{};
     Magazines magazines_;
     MagazineStack empties_;
@@ -471,6 +588,7 @@ private:
     std::atomic<std::size_t> allocated_bytes_{0};
     std::atomic<std::size_t> used_bytes_{0};
     Counter returned_bytes_;
+    bool reserve_is_open_ = false;
 };
 
 } // namespace ecsdb::storage

@@ -6,6 +6,7 @@
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -257,6 +258,60 @@ protected:
         }
     }
 
+public:
+    /// Lets go of all room beyond the last row, and of a small archetype's that is far more than its rows need. Outside transactions only.
+    /// False when memory is refused.
+    [[nodiscard]] bool trim_closely(ArchetypeShape& shape) noexcept {
+        const Archetype& now = root_->archetype(shape.id());
+        const auto is_loose = [&](const NodeTree& column, const PageGeometry& geometry) {
+            return now.rows == 0 ? column.capacity() != 0
+                                 : column.find(geometry.pages_for(now.rows)) != nullptr || shrunk_bytes(column, geometry, now.rows) != 0;
+        };
+        const auto columns = shape.columns();
+        bool loose = is_loose(now.indices, Archetype::index_geometry);
+        for (std::uint16_t i = 0; i < columns.size(); ++i) {
+            loose = loose || (columns[i].geometry.stride != 0 && is_loose(now.column(i), columns[i].geometry));
+        }
+        if (!loose) {
+            return true;
+        }
+        Archetype* const home = archetype(shape.id(), shape);
+        bool done = home != nullptr && trim_column(home->indices, Archetype::index_geometry, home->rows);
+        for (std::uint16_t i = 0; done && i < columns.size(); ++i) {
+            done = columns[i].geometry.stride == 0 || trim_column(home->column(i), columns[i].geometry, home->rows);
+        }
+        return done;
+    }
+
+private:
+    /// The size the only page of a column would have if it were made anew, if that is at most half of what it has; 0 where it is not.
+    [[nodiscard]] static std::uint32_t shrunk_bytes(const NodeTree& column, const PageGeometry& geometry, std::uint32_t rows) noexcept {
+        if (rows > geometry.rows() / 2) {
+            return 0;
+        }
+        const std::uint32_t bytes =
+            geometry.bytes_for(std::min(geometry.rows(), std::max(std::bit_ceil(rows), PageGeometry::first_page_rows)));
+        return column.at(0)->bytes / 2 < bytes ? 0 : bytes;
+    }
+    bool trim_column(NodeTree& column, const PageGeometry& geometry, std::uint32_t rows) noexcept {
+        if (rows == 0) {
+            column.clear(workspace_);
+            return true;
+        }
+        if (!column.truncate(workspace_, geometry.pages_for(rows))) {
+            return false;
+        }
+        const std::uint32_t bytes = shrunk_bytes(column, geometry, rows);
+        Node** const place = bytes == 0 ? nullptr : column.writable_place(workspace_, 0);
+        Node* const page = place == nullptr ? nullptr : workspace_.allocate(bytes);
+        if (page != nullptr) {
+            std::memcpy(page_rows(page), page_rows(*place), std::size_t{rows} * geometry.stride);
+            workspace_.release(std::exchange(*place, page));
+        }
+        return bytes == 0 || page != nullptr;
+    }
+
+protected:
     // Sparse tables
     // -------------------------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@
 namespace ecsdb::storage {
 
 // The writer looks at the heads of roots that may have been freed.
-static_assert(sizeof(Root) <= PagePool::largest_stable_bytes);
+static_assert(sizeof(Root) <= PagePool::stable_bytes);
 
 /// The shared part of a database, owned by it, and by the views that outlive it.
 class Store {
@@ -79,7 +79,7 @@ public:
 private:
     Store(Allocator& allocator, const PoolOptions& options, std::shared_ptr<const Schema> schema) noexcept
         : allocator_{&allocator}, schema_{std::move(schema)}, pool_{allocator, options}, pins_{allocator},
-          reclaimer_{allocator, pool_}, catalog_{allocator}, entity_versions_{allocator} {}
+          reclaimer_{allocator, pool_}, catalog_{allocator}, entity_versions_{pool_} {}
     ~Store() = default;
 
     /// Acquire-release: every owner's last use happens before the destruction.

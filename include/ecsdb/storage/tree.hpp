@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 namespace ecsdb::storage {
 
@@ -74,7 +74,7 @@ public:
     }
 
     /// The places from `position` on that lie together, at most `most`; as `writable_place`. Empty when memory is refused.
-    [[nodiscard]] std::span<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
+    [[nodiscard]] Slice<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
         Node** const first = writable_place(workspace, position);
         return {first, first == nullptr ? 0 : std::min(most, leaf_size - (position & (leaf_size - 1U)))};
     }
@@ -97,6 +97,28 @@ public:
             workspace.release(top_);
             top_ = nullptr;
         }
+    }
+
+    /// Gives back what was born with this batch, after `visit(Node&)` for each node that goes: for a version that will never be.
+    template <typename Visit>
+    void discard(Workspace& workspace, Visit&& visit) noexcept {
+        if (top_ == nullptr || !workspace.owns(top_)) {
+            return;
+        }
+        for (std::uint32_t i = 0; i < capacity() >> leaf_shift; ++i) {
+            Leaf* const leaf = top_->leaves()[i];
+            if (leaf == nullptr || !workspace.owns(leaf)) {
+                continue;
+            }
+            for (Node* const node : leaf->nodes) {
+                if (node != nullptr && workspace.owns(node)) {
+                    visit(*node);
+                    workspace.release(node);
+                }
+            }
+            workspace.release(leaf);
+        }
+        workspace.release(top_);
     }
 
     /// Lets go of the nodes from `first` on, in ascending order. Outside transactions only. False when memory for the changed path is
@@ -137,6 +159,85 @@ public:
                 }
             }
         }
+    }
+
+    /// What may differ from the tree as it was when `stamp` was the newest one, in order: calls `changed(position, const Node&)` for every
+    /// node born later, and `gone(first, count)` for positions without a node where there may have been one. Cost: O(capacity / 64 + what
+    /// was touched). Any thread.
+    template <typename Changed, typename Gone>
+    void for_each_since(Stamp stamp, Changed&& changed, Gone&& gone) const {
+        constexpr std::uint64_t end = std::uint64_t{1} << 32U;
+        if (top_ == nullptr) {
+            gone(std::uint64_t{0}, end);
+            return;
+        }
+        if (top_->born <= stamp) {
+            return;
+        }
+        for (std::uint32_t leaf_index = 0; leaf_index < capacity() >> leaf_shift; ++leaf_index) {
+            const Leaf* const leaf = top_->leaves()[leaf_index];
+            const std::uint64_t first = std::uint64_t{leaf_index} << leaf_shift;
+            if (leaf == nullptr) {
+                gone(first, std::uint64_t{leaf_size});
+                continue;
+            }
+            for (std::uint32_t i = 0; leaf->born > stamp && i < leaf_size; ++i) {
+                if (leaf->nodes[i] == nullptr) {
+                    gone(first + i, std::uint64_t{1});
+                } else if (leaf->nodes[i]->born > stamp) {
+                    changed(static_cast<std::uint32_t>(first + i), *leaf->nodes[i]);
+                }
+            }
+        }
+        gone(std::uint64_t{capacity()}, end - capacity());
+    }
+
+    /// Whether the leaf of `position`, which lies below `capacity()`, is there and leads nowhere.
+    [[nodiscard]] bool has_empty_leaf(std::uint32_t position) const noexcept {
+        const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+        return leaf != nullptr && std::all_of(leaf->nodes.begin(), leaf->nodes.end(), [](const Node* node) { return node == nullptr; });
+    }
+    /// Lets go of that leaf. Outside transactions only. False when memory is refused.
+    [[nodiscard]] bool drop_leaf(Workspace& workspace, std::uint32_t position) noexcept {
+        if (workspace.own(top_) == nullptr) {
+            return false;
+        }
+        workspace.release(std::exchange(top_->leaves()[position >> leaf_shift], nullptr));
+        return true;
+    }
+    /// One past the last position of the leaf of `position`.
+    [[nodiscard]] static constexpr std::uint32_t leaf_end(std::uint32_t position) noexcept { return (position | (leaf_size - 1U)) + 1U; }
+
+    /// Whether `is_unwanted(const Node&)` holds for the top, the leaf of `position` (below `capacity()`), or a node from there to its end.
+    template <typename Unwanted>
+    [[nodiscard]] bool has_unwanted(std::uint32_t position, Unwanted&& is_unwanted) const noexcept {
+        const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+        return is_unwanted(static_cast<const Node&>(*top_)) ||
+               (leaf != nullptr && (is_unwanted(static_cast<const Node&>(*leaf)) ||
+                                    std::any_of(leaf->nodes.begin() + (position & (leaf_size - 1U)), leaf->nodes.end(),
+                                                [&](const Node* node) { return node != nullptr && is_unwanted(*node); })));
+    }
+    /// Puts copies of this batch in the places of those, until `moved`, the bytes of all nodes moved so far, is `enough`. `position` goes
+    /// on to where it got, at most the end of the leaf. False when memory is refused.
+    template <typename Unwanted>
+    [[nodiscard]] bool move_unwanted(Workspace& workspace, std::uint32_t& position, std::size_t& moved, std::size_t enough,
+                                     Unwanted&& is_unwanted) noexcept {
+        if (is_unwanted(static_cast<const Node&>(*top_)) && workspace.own(top_) == nullptr) {
+            return false;
+        }
+        const Leaf* const leaf = top_->leaves()[position >> leaf_shift];
+        if (leaf != nullptr && is_unwanted(static_cast<const Node&>(*leaf)) && writable_place(workspace, position) == nullptr) {
+            return false;
+        }
+        for (const std::uint32_t end = leaf_end(position); position < end && moved < enough; ++position) {
+            if (const Node* const node = find(position); node != nullptr && is_unwanted(*node)) {
+                if (writable(workspace, position) == nullptr) {
+                    return false;
+                }
+                moved += node->bytes;
+            }
+        }
+        return true;
     }
 
     /// Bytes the tree itself takes, without the nodes it leads to. Cost: O(capacity / 64). Any thread.

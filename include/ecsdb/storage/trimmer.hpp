@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <utility>
 
 namespace ecsdb::storage {
@@ -17,7 +16,8 @@ namespace ecsdb::storage {
 ///
 /// Which block a node lies in is looked up here and nowhere else, so that taking and giving nodes costs nothing for it: free nodes are
 /// gathered by block; a block whose nodes have all been gathered goes, the others get theirs back. A pool in need puts gathered nodes back
-/// by itself. Only whole blocks go: what is left of a world that was changed at random lies scattered, and stays until it is used again.
+/// by itself. Only whole blocks go: what is left of a world that was changed at random lies scattered, and stays until it is used again, or
+/// until a compaction has its blocks emptied (`begin_emptying`).
 ///
 /// Writer only.
 class Trimmer {
@@ -43,6 +43,9 @@ public:
     /// The pool is in use again: what has been begun ends without giving any more back. After looking in vain it takes more and more of
     /// these calls, up to 64, before the next look, so that scattered memory is not looked through all the time. Cost: O(1).
     void cancel() noexcept {
+        if (thorough_) {
+            return;
+        }
         waits_ -= waits_ != 0 && phase_ == Phase::Resting ? 1U : 0U;
         may_give_ = false;
         if (phase_ == Phase::Gathering) {
@@ -57,20 +60,38 @@ public:
         return phase_ != Phase::Resting || (may_begin && pool_->is_worth_trimming());
     }
 
+    /// Begins a look that also sets sparsely used blocks aside, for what is in use there to be moved elsewhere (`PagePool::is_emptying`).
+    /// Pieces do the work until `is_looking` says no, which it must have said before. False when memory for the notes is refused.
+    [[nodiscard]] bool begin_emptying() noexcept { return begin_thorough_look(true); }
+    /// Begins a look after that, which gives every block back that is free by then, but for what was asked to be kept.
+    [[nodiscard]] bool begin_emptied() noexcept {
+        pool_->stop_emptying();
+        return begin_thorough_look(false);
+    }
+    [[nodiscard]] bool is_looking() const noexcept { return phase_ != Phase::Resting; }
+
 private:
     enum class Phase : std::uint8_t { Resting, Gathering, Choosing, Sweeping };
     using Block = PagePool::Block;
 
-    static constexpr std::uint32_t first_class = PagePool::class_of(PagePool::largest_stable_bytes) + 1;
     static constexpr std::uint32_t nodes_per_piece = 1024;
     static constexpr std::uint32_t blocks_per_piece = 2;
+    /// A block is sparsely used if one part in so many is free: for each block that goes, three are copied at most.
+    static constexpr std::size_t sparse_share = 4;
     /// In place of a count of gathered bytes: the block is about to go.
     static constexpr std::size_t leaving = ~std::size_t{0};
 
-    bool begin() noexcept {
-        if (!has_work()) {
+    bool begin_thorough_look(bool empties) noexcept {
+        ECSDB_ASSERT(phase_ == Phase::Resting, "what has been begun ends first");
+        if (!list_blocks() || (empties && !pool_->emptying_.reserve(blocks_.size()))) {
             return false;
         }
+        thorough_ = true;
+        empties_ = empties;
+        return true;
+    }
+    bool begin() noexcept { return has_work() && list_blocks(); }
+    bool list_blocks() noexcept {
         tried_ = true;
         tried_at_ = pool_->used_bytes();
         gave_ = false;
@@ -84,9 +105,9 @@ private:
                 static_cast<void>(blocks_.push(&block));
             }
         });
-        std::sort(blocks_.begin(), blocks_.end(), std::less<>{});
+        std::sort(blocks_.begin(), blocks_.end(), [](const Block* a, const Block* b) { return address(a) < address(b); });
         may_give_ = true;
-        class_ = first_class;
+        class_ = 0;
         phase_ = Phase::Gathering;
         return true;
     }
@@ -101,7 +122,9 @@ private:
     bool gather_some() noexcept {
         for (std::uint32_t left = nodes_per_piece; left != 0;) {
             PagePool::FreeList& list = pool_->free_[class_];
-            if (Magazine* const magazine = pool_->depot_[class_].pop(pool_->magazines_); magazine != nullptr) {
+            if (class_ == PagePool::stable_class) {
+                ++class_;
+            } else if (Magazine* const magazine = pool_->depot_[class_].pop(pool_->magazines_); magazine != nullptr) {
                 for (std::uint32_t i = 0; i < magazine->count; ++i) {
                     gather(magazine->nodes[i]);
                 }
@@ -129,26 +152,19 @@ private:
         if (block->gathered == nullptr) {
             block->next_of_kind = std::exchange(pool_->gathered_, block);
         }
-        node->next = std::exchange(block->gathered, node);
-        block->gathered_bytes += node->bytes;
+        block->gather(node);
     }
     /// Cost: O(log blocks); nodes that follow each other mostly lie together.
     [[nodiscard]] Block* block_of(Node* node) noexcept {
-        auto* const place = reinterpret_cast<std::byte*>(node);
-        if (last_ == nullptr || !lies_in(place, *last_)) {
-            Block** const above = std::upper_bound(blocks_.begin(), blocks_.end(), place, [](const std::byte* wanted, const Block* block) {
-                return std::less<>{}(wanted, reinterpret_cast<const std::byte*>(block));
-            });
-            if (above == blocks_.begin() || !lies_in(place, **(above - 1))) {
-                return nullptr;
-            }
-            last_ = *(above - 1);
+        if (last_ == nullptr || !PagePool::lies_in(reinterpret_cast<std::byte*>(node), *last_)) {
+            Block* const found = PagePool::block_in(blocks_, node);
+            last_ = found == nullptr ? last_ : found;
+            return found;
         }
         return last_;
     }
-    [[nodiscard]] static bool lies_in(const std::byte* place, Block& block) noexcept {
-        return !std::less<>{}(place, PagePool::first_place(block)) && std::less<>{}(place, PagePool::place_after(block));
-    }
+    /// By which places in different allocations have an order.
+    [[nodiscard]] static std::uintptr_t address(const void* place) noexcept { return reinterpret_cast<std::uintptr_t>(place); }
 
     bool choose_one() noexcept {
         for (std::uint32_t left = nodes_per_piece; strays_ != nullptr; --left) {
@@ -163,16 +179,29 @@ private:
             return true;
         }
         // Acquire pairs with the release in `PagePool::finish_cutting`: who cut it has let go of it.
-        const bool is_free = block->gathered_bytes == block->cut_bytes.load(std::memory_order_acquire);
-        if (may_give_ && is_free && pool_->allocated_bytes() >= pool_->worth_holding() + leaving_bytes_ + block->bytes) {
+        const std::size_t cut_bytes = block->cut_bytes.load(std::memory_order_acquire);
+        const bool is_free = block->gathered_bytes == cut_bytes;
+        const std::size_t held = thorough_ ? pool_->options_.kept_bytes : pool_->worth_holding();
+        if (may_give_ && is_free && pool_->allocated_bytes() >= held + leaving_bytes_ + block->bytes) {
             pool_->gathered_ = block->next_of_kind;
             block->gathered = nullptr;
             block->gathered_bytes = leaving;
             leaving_bytes_ += block->bytes;
+        } else if (empties_ && cut_bytes != 0 && block->gathered_bytes >= cut_bytes / sparse_share) {
+            pool_->gathered_ = block->next_of_kind;
+            empty(*block);
         } else {
             pool_->put_back_gathered();
         }
         return true;
+    }
+    /// In its place by address, for which there is room.
+    void empty(Block& block) noexcept {
+        GrowArray<Block*>& blocks = pool_->emptying_;
+        if (!blocks.push(&block)) {
+            return;
+        }
+        std::rotate(std::upper_bound(blocks.begin(), blocks.end() - 1, &block, std::less<>{}), blocks.end() - 1, blocks.end());
     }
 
     /// Takes the leaving blocks out of the list of all. Only here is anything taken out; other threads may add to its head meanwhile, so
@@ -203,6 +232,7 @@ private:
         last_ = nullptr;
         blocks_ = GrowArray<Block*>{*allocator_};
         phase_ = Phase::Resting;
+        thorough_ = empties_ = false;
         return has_work();
     }
     void give_back(Block& block) noexcept {
@@ -218,6 +248,8 @@ private:
     Allocator* allocator_;
     GrowArray<Block*> blocks_; ///< All there were at the beginning, by address.
     Phase phase_ = Phase::Resting;
+    bool thorough_ = false; ///< For a compaction.
+    bool empties_ = false;  ///< Sparsely used blocks are set aside.
     bool may_give_ = false;
     bool gave_ = false;
     bool tried_ = false;           ///< And `cancel` has not been called since.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/pool.hpp"
 #include "ecsdb/storage/reclaim.hpp"
 #include "ecsdb/storage/undo.hpp"
@@ -11,13 +12,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <utility>
 
 namespace ecsdb::storage {
 
 /// Everything that creates, copies and replaces nodes goes through here, so that the rules of versions live in one place:
-/// a node born with the batch's own stamp is changed in place, any other is copied first and retired. Writer only.
+/// a node born with the batch's own stamp is changed in place, any other is copied first and retired, unless it is shared. Writer only.
 class Workspace {
 public:
     Workspace(Allocator& allocator, PagePool& pool, Reclaimer& reclaimer) noexcept
@@ -36,6 +36,31 @@ public:
         if (node != nullptr) [[likely]] {
             node->born = stamp_;
             node->timeline = 0;
+        }
+        return node;
+    }
+
+    /// Makes the root one of this batch, as `own` does with other nodes; null when memory is refused.
+    template <typename T>
+    [[nodiscard]] T* own_root(T*& place) noexcept {
+        if (!owns(place)) {
+            Node* const copy = pool_->take_stable();
+            if (copy == nullptr) {
+                return nullptr;
+            }
+            copy_over(*copy, *place);
+            reclaimer_->retire(place, stamp_);
+            place = static_cast<T*>(copy);
+        }
+        return place;
+    }
+    /// A root of this batch, zero past its header. Null when memory is refused.
+    [[nodiscard]] Node* allocate_root() noexcept {
+        Node* const node = pool_->take_stable();
+        if (node != nullptr) {
+            node->born = stamp_;
+            node->timeline = 0;
+            std::memset(reinterpret_cast<std::byte*>(node) + sizeof(Node), 0, node->bytes - sizeof(Node));
         }
         return node;
     }
@@ -67,7 +92,7 @@ public:
     void release(Node* node) noexcept {
         if (owns(node)) {
             pool_->give(node);
-        } else {
+        } else if (!node->is_shared()) [[likely]] {
             reclaimer_->retire(node, stamp_);
         }
     }
@@ -96,8 +121,8 @@ public:
     /// The same for whole runs of pages of one size that another thread took from the pool: `fresh[i]` goes where `places[i]` is, which
     /// holds a page. One note for all of them, and what goes is let go of together. On false nothing has changed, and the pages are the
     /// caller's.
-    [[nodiscard]] bool replace_pages(std::span<Node*> places, std::span<Node* const> fresh) noexcept {
-        if (!undo_.note(places.data(), places.size_bytes())) {
+    [[nodiscard]] bool replace_pages(Slice<Node*> places, Slice<Node* const> fresh) noexcept {
+        if (!undo_.note(places.data(), places.size() * sizeof(Node*))) {
             return false;
         }
         pool_->adopt(fresh.size() * fresh[0]->bytes);
@@ -154,11 +179,18 @@ private:
     ECSDB_NOINLINE Node* copy_of(Node* node) noexcept {
         Node* const copy = allocate(node->bytes);
         if (copy != nullptr) [[likely]] {
-            std::memcpy(reinterpret_cast<std::byte*>(copy) + sizeof(Node), reinterpret_cast<const std::byte*>(node) + sizeof(Node),
-                        node->bytes - sizeof(Node));
-            reclaimer_->retire(node, stamp_);
+            copy_over(*copy, *node);
+            if (!node->is_shared()) [[likely]] {
+                reclaimer_->retire(node, stamp_);
+            }
         }
         return copy;
+    }
+    void copy_over(Node& copy, const Node& node) noexcept {
+        copy.born = stamp_;
+        copy.timeline = 0;
+        std::memcpy(reinterpret_cast<std::byte*>(&copy) + sizeof(Node), reinterpret_cast<const std::byte*>(&node) + sizeof(Node),
+                    node.bytes - sizeof(Node));
     }
 
     bool put_in_magazine(Node* node) noexcept {

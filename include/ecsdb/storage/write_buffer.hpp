@@ -2,12 +2,15 @@
 /// The version under construction: every operation on entities and rows, in place or copy-on-first-touch, with a way back.
 #pragma once
 
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/change_counts.hpp"
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
+#include "ecsdb/storage/discard.hpp"
 #include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/row_mover.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -41,7 +44,7 @@ public:
     /// Creates the empty first version, or says that memory is refused.
     [[nodiscard]] bool create_first_root(std::uint32_t shard) noexcept {
         workspace_.set_stamp(0);
-        auto* const root = static_cast<Root*>(workspace_.allocate_zeroed(sizeof(Root)));
+        auto* const root = static_cast<Root*>(workspace_.allocate_root());
         if (root == nullptr) {
             return false;
         }
@@ -61,14 +64,15 @@ public:
 
     /// Opens a batch on top of the last one: its root is this batch's own copy. False when memory is refused.
     [[nodiscard]] bool begin_batch() noexcept {
-        ECSDB_ASSERT(root_ != store_->published() || root_->born <= root_->version, "a batch without a transaction was published");
-        workspace_.set_stamp(root_->version + 1);
+        // Stamps run ahead of versions where the nodes of a version were moved. A root that was not published goes on.
+        const Stamp next = root_->born + (root_ == store_->published() ? 1U : 0U);
+        workspace_.set_stamp(std::max(next, root_->version + 1));
         counts_.begin_batch();
-        return workspace_.own(root_) != nullptr;
+        return workspace_.own_root(root_) != nullptr;
     }
 
-    /// Closes the batch: pages the transactions emptied go, and the root is ready to be published, if it holds a transaction. A batch
-    /// that kept none must not be published: its root goes on into the next one.
+    /// Closes the batch: pages the transactions emptied go, and the root is ready to be published. That of a batch that kept no transaction
+    /// goes on into the next one instead, unless it was to move nodes (`Compactor`): then it is published as the version it is.
     const Root* finish_batch() noexcept {
         trim_emptied();
         return root_;
@@ -86,18 +90,21 @@ public:
         contents_.trim(root_->contents);
     }
 
-    /// Goes back to `published`, as if the batch had never begun. Its nodes stay out of use until the store goes.
+    /// Goes back to `published`, as if the batch had never begun.
     void discard_batch(const Root* published) noexcept {
         ECSDB_ASSERT(counts_.discardable(), "a batch can only be discarded if that was asked for before it began");
         store_->reclaimer().unretire_since(workspace_.stamp());
         counts_.discard_batch();
         destroyed_.clear();
+        discard_nodes(workspace_, *root_);
         root_ = const_cast<Root*>(published);
     }
 
     /// The entities this batch's transactions have destroyed. Until `forget_destroyed`.
     [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
     void forget_destroyed() noexcept { destroyed_.clear(); }
+    /// The one destroyed last has a successor already: its index is not free.
+    void forget_last_destroyed() noexcept { destroyed_.shrink_to(destroyed_.size() - 1); }
 
     /// Gives back what working memory large transactions have left behind. Between batches, none of which may be discarded any more.
     void trim_working_memory() noexcept {
@@ -230,7 +237,7 @@ public:
             if (ended != Outcome::Done) {
                 return ended;
             }
-            destroyed_.shrink_to(destroyed_.size() - 1);
+            forget_last_destroyed();
         }
         if (!changes_.destroyed(entity) || !destroyed_.push(entity) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
             return Outcome::OutOfMemory;
@@ -324,9 +331,9 @@ public:
     /// `insert` for the first of `rows` (at most `most_at_once`), as far as nothing sets them apart: entities that live, in one archetype,
     /// without such a row, in a table without contents. Goes by column and page instead of by entity. What comes first among the rest is
     /// to be inserted by itself, and told why not.
-    [[nodiscard]] ManyOutcome insert_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
+    [[nodiscard]] ManyOutcome insert_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
     /// `remove`, in the same way.
-    [[nodiscard]] ManyOutcome remove_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
+    [[nodiscard]] ManyOutcome remove_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
 
     // Contents of text and blob fields ---------------------------------------------------------------------------------------------------
 
@@ -414,7 +421,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many(TableId table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many(TableId table, Slice<const RowOf> rows) noexcept {
         const Table& description = store_->schema().table(table);
         if (description.has_contents()) {
             return {};
@@ -423,7 +430,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome move_many(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome move_many(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         const EntityRecord* const first = root_->find_living(rows[0].entity);
         if (first == nullptr || root_->archetype(first->archetype).shape->has(table.id) == Adds) {
@@ -470,7 +477,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many_sparse(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many_sparse(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         std::array<std::uint32_t, most_at_once> indices; // NOLINT: filled below
         std::uint32_t done = 0;
@@ -512,7 +519,7 @@ private:
         if (!row_.resize_for_overwrite(table.size)) {
             return Outcome::OutOfMemory;
         }
-        std::byte* const row = row_.view().data();
+        std::byte* const row = row_.data();
         if (before != nullptr) {
             std::memcpy(row, before, table.size);
         }

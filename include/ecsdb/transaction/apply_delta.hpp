@@ -4,9 +4,11 @@
 
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/validate.hpp"
 #include "ecsdb/delta/view.hpp"
 #include "ecsdb/storage/bulk_create.hpp"
+#include "ecsdb/storage/imposed.hpp"
 #include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -49,6 +51,22 @@ public:
         if (header.to <= version) {
             return false;
         }
+        if (auto fits = check(view, version); !fits) {
+            return std::move(fits).error();
+        }
+        state_->begin_transaction();
+        if (auto imposed = impose(view); !imposed) {
+            state_->undo_transaction();
+            return std::move(imposed).error();
+        }
+        state_->keep_transaction(header.time != 0 ? header.time : time_ns);
+        state_->writable_root().version = header.to;
+        return true;
+    }
+
+    /// Whether a delta is sound and leads on from `version`. See `apply`.
+    [[nodiscard]] Result<void> check(const delta::DeltaView& view, std::uint64_t version) const {
+        const delta::Header& header = view.header();
         if (header.from != version) {
             return Error{ErrorCode::Gap, "delta from version " + std::to_string(header.from) + " to " + std::to_string(header.to) +
                                              " meets a state at version " + std::to_string(version)};
@@ -56,11 +74,14 @@ public:
         if (header.to > last_version) {
             return Error{ErrorCode::Corrupt, "delta to version " + std::to_string(header.to) + ": no history is that long"};
         }
-        if (auto valid = delta::validate(view, checks_); !valid) {
-            return std::move(valid).error();
-        }
-        state_->begin_transaction();
+        return delta::validate(view, checks_);
+    }
+
+    /// Does what a sound delta says, inside the running transaction; after an error that must be undone. `Corrupt`, `OutOfMemory`.
+    [[nodiscard]] Result<void> impose(const delta::DeltaView& view) {
+        const delta::Header& header = view.header();
         state_->counts().set_counting(header.counted);
+        absolute_ = header.absolute;
         problem_ = nullptr;
         find_inborn(view);
         view.for_each_section([&](const delta::Section& section) {
@@ -69,18 +90,15 @@ public:
             }
         });
         if (problem_ != nullptr) {
-            state_->undo_transaction();
             return Error{problem_ == no_memory ? ErrorCode::OutOfMemory : ErrorCode::Corrupt,
                          "delta to version " + std::to_string(header.to) + ": " + place() + problem_};
         }
-        state_->keep_transaction(header.time != 0 ? header.time : time_ns);
-        state_->writable_root().version = header.to;
-        return true;
+        return {};
     }
 
     /// Touches what deltas of one row, about to be applied, will need, so that their cache misses overlap. For at most 16 of them at a
     /// time, inside a batch.
-    void prefetch(std::span<const delta::DeltaView> deltas) const noexcept {
+    void prefetch(Slice<const delta::DeltaView> deltas) const noexcept {
         struct FirstRow {
             std::uint32_t index;
             TableId table;
@@ -150,7 +168,11 @@ private:
                 for (std::uint32_t i = 0; problem_ == nullptr && i < range.count; ++i) {
                     index_ = range.first + i;
                     const Entity entity{range.first + i, range.generation, state_->root().shard};
-                    if (range.created) {
+                    if (absolute_) {
+                        check(range.created ? storage::impose_life(*state_, entity)
+                                            : storage::impose_end(*state_, entity.index(), range.generation),
+                              "cannot be");
+                    } else if (range.created) {
                         check(state_->create(entity), lived_already);
                     } else {
                         check(state_->spend(entity), "is to be destroyed, and a later one has had its index");
@@ -172,7 +194,11 @@ private:
             });
         } else if (section.is(delta::SectionKind::Versions)) {
             delta::DeltaView::for_each_version(section, [&](std::uint32_t index, std::uint32_t increment) {
-                if (static_cast<void>(living(index)); problem_ == nullptr && !state_->counts().add(index, increment)) {
+                if (static_cast<void>(living(index)); problem_ != nullptr) {
+                    return;
+                }
+                storage::ChangeCounts& counts = state_->counts();
+                if (!(absolute_ ? counts.impose(index, increment) : counts.add(index, increment))) {
                     problem_ = no_memory;
                 }
             });
@@ -183,13 +209,18 @@ private:
     /// archetype to the next. Only where all their indices follow each other.
     void find_inborn(const delta::DeltaView& view) {
         inborn_count_ = 0;
+        if (absolute_) {
+            return;
+        }
         delta::EntityRange created;
         view.for_each_section([&](const delta::Section& section) {
             if (section.is(delta::SectionKind::Entities)) {
                 std::uint32_t ranges = 0;
                 delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) {
-                    ranges += range.created ? 1U : 0U;
-                    created = range;
+                    if (range.created) {
+                        ++ranges;
+                        created = range;
+                    }
                 });
                 created.count = ranges == 1 ? created.count : 0;
             } else if (section.is(delta::SectionKind::Rows) && created.count != 0 && inborn_count_ < inborn_.size()) {
@@ -199,7 +230,8 @@ private:
                 }
                 delta::DeltaView::for_each_run(section, [&](const delta::Run& run) {
                     if (run.kind == delta::RowChangeKind::Added && run.form == delta::IdForm::Range && run.count == created.count &&
-                        run.first_index() == created.first) {
+                        run.first_index() == created.first && inborn_count_ < inborn_.size() &&
+                        (inborn_count_ == 0 || inborn_[inborn_count_ - 1].table != run.table)) {
                         inborn_[inborn_count_++] = run;
                     }
                 });
@@ -276,11 +308,11 @@ private:
                 problem_ = no_memory;
                 return;
             }
-            std::fill_n(row_.view().data(), table.size, std::byte{0}); // a tag has no bytes, and perhaps no memory
+            std::fill_n(row_.data(), table.size, std::byte{0}); // a tag has no bytes, and perhaps no memory
             run.for_each_row([&](std::uint32_t index, const std::byte* values) {
                 if (const Entity entity = living(index); problem_ == nullptr) {
-                    copy.unpack(values, row_.view().data());
-                    check(state_->insert(entity, run.table, row_.view().data()), "has the row that is to be added");
+                    copy.unpack(values, row_.data());
+                    check(state_->insert(entity, run.table, row_.data()), "has the row that is to be added");
                 }
             });
             return;
@@ -357,6 +389,7 @@ private:
     delta::ValueChecks checks_;
     std::uint64_t index_limit_;
     GrowArray<std::byte> row_;
+    bool absolute_ = false;                      ///< The delta being applied is.
     std::array<delta::Run, most_inborn> inborn_; ///< Of the delta being applied: what its only range of created entities is born with.
     std::size_t inborn_count_ = 0;
     const char* problem_ = nullptr;

@@ -32,8 +32,16 @@ public:
         static_cast<void>(encoder);
         return true;
     }
+    /// Whether it only removes: then it may use the pool's reserve.
+    [[nodiscard]] virtual bool only_removes() const noexcept { return false; }
+
     /// The entity counts grow with this transaction.
     [[nodiscard]] virtual bool counts_entities() const noexcept { return true; }
+
+    /// The delta is absolute: see `delta::Header`.
+    [[nodiscard]] virtual bool is_absolute() const noexcept { return false; }
+    /// How many versions it is in one: the state goes on by so many, the last of which say nothing new.
+    [[nodiscard]] virtual std::uint64_t versions() const noexcept { return 1; }
 
     /// The transaction is published, or has failed; runs on the writer, the last call it makes. May destroy the task.
     virtual void finished() noexcept {}

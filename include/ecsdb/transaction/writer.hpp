@@ -4,6 +4,9 @@
 
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/slice.hpp"
+#include "ecsdb/storage/compactor.hpp"
 #include "ecsdb/storage/holders.hpp"
 #include "ecsdb/storage/trimmer.hpp"
 #include "ecsdb/transaction/apply.hpp"
@@ -19,7 +22,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -38,6 +40,8 @@ struct WriterOptions {
     std::size_t batch_transactions = 32;         ///< A batch ends with so many, if not before.
     std::uint64_t batch_ns = 0;                  ///< A batch may be held open so long for more to come.
     std::uint64_t trim_after_ns = 1'000'000'000; ///< Free memory goes back once nothing has been written for so long.
+    /// The state is compacted then, too, where so many percent of the memory held are free and cannot go back as it is; 0: never.
+    std::uint32_t compact_percent = 0;
 };
 
 /// The writer as an object that can be stepped: a thread is only its driver, so tests can drive it themselves (design D12).
@@ -47,7 +51,7 @@ class Writer {
 public:
     Writer(storage::Store& store, CommandQueue& queue, EntityIds& ids, Clock& clock, const WriterOptions& options = {})
         : store_{&store}, queue_{&queue}, ids_{&ids}, clock_{&clock}, options_{options}, state_{store}, recorder_{store.allocator()},
-          trimmer_{store.allocator(), store.pool()} {
+          trimmer_{store.allocator(), store.pool()}, compactor_{state_, trimmer_} {
         finished_tasks_.reserve(WriterOptions::most_in_batch);
     }
     Writer(const Writer&) = delete;
@@ -148,6 +152,8 @@ public:
         if (std::exchange(worked_, false)) {
             resting_since_ = now_ns;
             trimmed_ = false;
+            compacted_ = rests_ != 0;
+            rests_ -= rests_ != 0 ? 1U : 0U;
             trimmer_.cancel();
         }
         // Views may go while nothing is written: look again now and then until nothing is held for them.
@@ -158,11 +164,31 @@ public:
             if (!std::exchange(trimmed_, true)) {
                 state_.trim_working_memory();
             }
-            if (trimmer_.piece()) {
+            if (compact_some() || trimmer_.piece() || begin_compaction()) {
                 return 0;
             }
         }
         return pause;
+    }
+
+    /// Compacts the state: see `Compactor`. What is begun goes on by itself once the writer rests, and faster with `compact_some`. The
+    /// driver only.
+    [[nodiscard]] storage::Compactor& compactor() noexcept { return compactor_; }
+    /// Does a piece of the compaction that is under way, at most some 200 µs; false when there is none. The driver only, between batches.
+    bool compact_some() noexcept {
+        if (!compactor_.is_under_way()) {
+            return false;
+        }
+        if (!compactor_.walks()) {
+            compactor_.look();
+        } else if (state_.begin_batch()) {
+            compactor_.walk();
+            store_->publish(state_.finish_batch()); // the same version, elsewhere
+        } else {
+            make_room();
+        }
+        reclaim();
+        return true;
     }
 
     /// Frees what the views that have gone no longer need; when nothing else is to be done. True when something is still held.
@@ -199,6 +225,22 @@ public:
     }
 
 private:
+    /// Begins a compaction if the pool holds too much that is free; not again and again where that is in vain.
+    bool begin_compaction() noexcept {
+        const storage::PagePool& pool = store_->pool();
+        const std::size_t held = pool.allocated_bytes();
+        const std::size_t free = held - std::min(held, pool.used_bytes());
+        if (options_.compact_percent == 0 || !pool.is_worth_trimming() || free / 100 * 100 < held / 100 * options_.compact_percent ||
+            std::exchange(compacted_, true)) {
+            return false;
+        }
+        const bool in_vain = pool.returned_bytes() == std::exchange(returned_before_, pool.returned_bytes());
+        most_rests_ = in_vain ? std::min(64U, 2 * most_rests_ + 1) : 0;
+        rests_ = most_rests_;
+        compactor_.begin();
+        return true;
+    }
+
     static constexpr std::size_t commands_at_once = 32;
 
     static const void* this_thread() noexcept {
@@ -224,7 +266,7 @@ private:
         return state_.begin_batch();
     }
 
-    void run_all(std::span<CommandHeader* const> commands, bool ready) noexcept {
+    void run_all(Slice<CommandHeader* const> commands, bool ready) noexcept {
         if (ready) {
             prefetch(commands);
         }
@@ -234,7 +276,7 @@ private:
     }
 
     /// Touches what the batch will need in three passes, so that its cache misses overlap.
-    void prefetch(std::span<CommandHeader* const> commands) noexcept {
+    void prefetch(Slice<CommandHeader* const> commands) noexcept {
         constexpr std::size_t group = 16;
         const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
@@ -248,7 +290,7 @@ private:
         }
     }
     template <typename Visit>
-    static void for_each_first_operation(std::span<CommandHeader* const> commands, Visit&& visit) noexcept {
+    static void for_each_first_operation(Slice<CommandHeader* const> commands, Visit&& visit) noexcept {
         for (const CommandHeader* const header : commands) {
             if (header->form == Form::Operations && header->bytes >= sizeof(Operation) &&
                 (header->flags & CommandHeader::has_deadline) == 0) {
@@ -339,6 +381,19 @@ private:
             state_.begin_transaction();
             failure = apply_operations(state_, bytes);
         }
+        const bool opens = failure.outcome == storage::Outcome::OutOfMemory && only_removes(bytes);
+        if (opens) [[unlikely]] {
+            state_.undo_transaction();
+            store_->pool().open_reserve(true);
+            state_.begin_transaction();
+            failure = apply_operations(state_, bytes);
+        }
+        finish_operations(header, sequence, failure);
+        if (opens) [[unlikely]] {
+            store_->pool().open_reserve(false);
+        }
+    }
+    void finish_operations(CommandHeader& header, std::uint64_t sequence, const OperationFailure& failure) noexcept {
         if (failure.operation != nullptr) [[unlikely]] {
             state_.undo_transaction();
             fail(header, sequence, [&] {
@@ -362,47 +417,66 @@ private:
         } else {
             in_a_hurry_ = true; // somebody waits for a chore of the engine
         }
+        store_->pool().open_reserve(task.only_removes());
         Result<void> result = task.run(state_);
         if (!result) {
             if (task.is_transaction()) {
                 state_.undo_transaction();
             }
             fail(header, sequence, [&] { return std::move(result).error(); });
-            return;
+        } else if (task.is_transaction()) {
+            const bool accepted = accept(
+                header, sequence, task.counts_entities(),
+                [&](DeltaRecorder& recorder) {
+                    return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
+                },
+                task.is_absolute());
+            for (std::uint64_t more = accepted ? task.versions() - 1 : 0; more != 0; --more) {
+                accept_nothing();
+            }
         }
-        if (task.is_transaction()) {
-            accept(header, sequence, task.counts_entities(), [&](DeltaRecorder& recorder) {
-                return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
-            });
-        }
+        store_->pool().open_reserve(false);
     }
 
     /// The operations are done: participants may veto, then the transaction gets its version and its delta.
     template <typename Encode>
-    void accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode) noexcept {
+    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false) noexcept {
         for (Participant* const participant : participants_) {
             if (Result<void> prepared = participant->prepare(state_); !prepared) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, [&] { return std::move(prepared).error(); });
-                return;
+                return false;
             }
         }
         std::span<const std::byte> delta;
         if (records_) {
-            recorder_.begin(state_.root().version, counted);
+            recorder_.begin(state_.root().version, counted, absolute);
             const bool encoded = encode(recorder_);
             delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, no_memory);
-                return;
+                return false;
             }
         }
+        keep(delta);
+        ++batch_committed_;
+        return true;
+    }
+    void keep(std::span<const std::byte> delta) noexcept {
         state_.keep_transaction(time_ns_);
         for (Participant* const participant : participants_) {
             participant->accepted({state_.root().version, time_ns_, delta});
         }
-        ++batch_committed_;
+    }
+    /// A version that changes nothing, so that there is no gap where a transaction takes several. Needs no memory: the recorder has some.
+    ECSDB_NOINLINE void accept_nothing() noexcept {
+        std::span<const std::byte> delta;
+        if (records_) {
+            recorder_.begin(state_.root().version, false);
+            delta = recorder_.end();
+        }
+        keep(delta);
     }
 
     static Error no_memory() {
@@ -483,8 +557,9 @@ private:
     storage::WriteBuffer state_;
     DeltaRecorder recorder_;
     storage::Trimmer trimmer_;
-    std::vector<Participant*> participants_;
-    std::vector<Task*> finished_tasks_;
+    storage::Compactor compactor_;
+    List<Participant*> participants_;
+    List<Task*> finished_tasks_;
     bool records_ = false;
     bool notes_changes_ = false;
     bool large_batches_ = false;
@@ -495,8 +570,12 @@ private:
     bool ready_ = false;       ///< Memory was had to begin it.
     bool in_a_hurry_ = false;  ///< It is not to be held open.
     std::uint64_t close_at_ = 0;
-    bool worked_ = true;  ///< Since the last rest.
-    bool trimmed_ = true; ///< Nothing has been left behind since by transactions.
+    bool worked_ = true;                ///< Since the last rest.
+    bool trimmed_ = true;               ///< Nothing has been left behind since by transactions.
+    bool compacted_ = false;            ///< Since anything was written, or not to be done.
+    std::uint64_t returned_before_ = 0; ///< By the pool, when the last compaction of this kind began.
+    std::uint32_t rests_ = 0;           ///< To pass before the next one …
+    std::uint32_t most_rests_ = 0;      ///< … as many of them after the last one.
     std::uint64_t resting_since_ = 0;
     std::uint64_t batch_committed_ = 0;
     ProducerState* batch_producers_ = nullptr;
