@@ -21,9 +21,11 @@ std::uintmax_t snapshot_bytes(const std::filesystem::path& directory) {
 }
 
 /// `db.snapshot()`: file, log switch and manifest, all on the disk when it returns. An item is an entity.
-void snapshot_ecsdb(benchmark::State& state) {
+void save_snapshots(benchmark::State& state, bool compressed) {
     const TemporaryDirectory directory;
-    SavedGame database = must(SavedGame::open(saved_options(directory)));
+    ecsdb::Options options = saved_options(directory);
+    options.compress_snapshots = compressed;
+    SavedGame database = must(SavedGame::open(options));
     const ecsdb::Entity first = fill(database, million);
     must(database.flush(ecsdb::Durability::Synced)); // the log of the filling is not the snapshot's to write
     std::uint32_t number = 0;
@@ -36,7 +38,16 @@ void snapshot_ecsdb(benchmark::State& state) {
     state.SetItemsProcessed(state.iterations() * million);
     state.counters["bytes"] = static_cast<double>(snapshot_bytes(directory.path()));
 }
+void snapshot_ecsdb(benchmark::State& state) {
+    save_snapshots(state, false);
+}
 BENCHMARK(snapshot_ecsdb)->Name("snapshot/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(10);
+
+/// The same, compressed: values that look like noise, so that it is the time that counts here.
+void snapshot_compressed_ecsdb(benchmark::State& state) {
+    save_snapshots(state, true);
+}
+BENCHMARK(snapshot_compressed_ecsdb)->Name("snapshot_compressed/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(10);
 
 /// Writing and syncing as many bytes to a new file, 1 MiB at a time, with or without the page cache.
 void snapshot_floor(benchmark::State& state) {

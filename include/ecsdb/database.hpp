@@ -2,10 +2,13 @@
 /// The database: opens, and hands out views, transactions, updates.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
 #include "ecsdb/recovery/open.hpp"
+#include "ecsdb/recovery/saved_delta.hpp"
+#include "ecsdb/recovery/saved_state.hpp"
 #include "ecsdb/table.hpp"
 #include "ecsdb/writes.hpp"
 
@@ -13,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -39,12 +43,64 @@ public:
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
     /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
+    /// Takes a snapshot if the options say that it is time (`Options::snapshot_transactions` and what follows it); whether one was taken.
+    /// The database's own thread does so by itself; where there is none (`Options::own_thread`), the program calls this now and then. An
+    /// error is also in `snapshot_state` and told to `on_log_state`; after one, nothing is done for a second, then two, up to five minutes.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept { return engine_->snapshot_if_due(); }
+    /// The newest snapshot, and whether the last one succeeded. Any thread. Never waits.
+    [[nodiscard]] SnapshotState snapshot_state() const { return engine_->snapshot_state(); }
+    /// Writes the newest version into `out`, which is emptied first and whose memory is used again: the bytes a snapshot file would have
+    /// (docs/format/snapshot.md), with ids, generations, free indices and counts, without transient tables. Returns that version. Reads
+    /// and writes go on meanwhile; also where the database is in memory or read-only. `OutOfMemory`, `WouldDeadlock` inside a function
+    /// transaction. Cost: O(rows), a pass over them.
+    [[nodiscard]] Result<std::uint64_t> snapshot(ByteBuffer& out) { return recovery::save_state(*engine_, out); }
+    /// Makes the state what it was when `bytes` were saved by `snapshot(out)`, and `deltas` (`save_delta`) had been applied to it:
+    /// entities, ids, generations, free indices, rows and counts; afterwards `view.hash()` is what it was. It is one transaction, the next
+    /// version: all of it or nothing, and as durable as any; views go on seeing theirs. Transient rows go. The bytes may come from
+    /// anywhere, also from another database of the same schema and shard.
+    ///
+    /// An id of an entity that came later than the snapshot names nothing from then on, as long as the database stays open; transactions
+    /// that are being built meanwhile may find the ids they have reserved taken (`AlreadyExists`).
+    ///
+    /// Errors, and nothing has changed: `Corrupt` (naming what is damaged where), `Unsupported`, `SchemaMismatch`, `WrongShard`, `Gap`
+    /// where a delta does not follow, `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Not more than 1 MiB is allocated
+    /// before the checksums have agreed. Cost: O(rows of both states), and memory for the state a second time; the writer waits for the
+    /// comparison and the changes, readers do not.
+    [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes, std::span<const std::span<const std::byte>> deltas = {}) {
+        return recovery::restore_state(*engine_, bytes, deltas);
+    }
+    /// Writes what has changed since version `since` into `out`, which is emptied first, as one delta (docs/format/delta.md): for
+    /// `apply_delta` on a database at that version, or for `restore`. Where nothing has, `from` is `to` and `out` is empty. It comes from
+    /// the log: rows of tables that are not logged are not in it.
+    ///
+    /// `NotFound` where the log does not reach back so far any more, or `since` is yet to come; `Unsupported` where a `restore` lies
+    /// between; `InvalidArgument` where there is no log; `WouldDeadlock`, `Io`, `OutOfMemory`. Any thread but the writer's. Cost: reading
+    /// the log since, and holding it in memory.
+    [[nodiscard]] Result<SavedDelta> save_delta(std::uint64_t since, ByteBuffer& out) { return recovery::save_delta(*engine_, since, out); }
+    /// The same since the last version committed at `time`, in microseconds since 1970 UTC, or before.
+    [[nodiscard]] Result<SavedDelta> save_delta_since_time(std::uint64_t time, ByteBuffer& out) {
+        return recovery::save_delta_since_time(*engine_, time, out);
+    }
+    /// The same since the version `since` sees, a view of this database: by comparing it with the newest one, so also where there is no
+    /// log, or a `restore` lies between. Tables that are not logged are in it, transient ones are not. Cost: O(rows of both versions).
+    [[nodiscard]] Result<SavedDelta> save_delta(const ecsdb::View& since, ByteBuffer& out) {
+        return since ? recovery::save_delta(*engine_, since.root(), out)
+                     : Result<SavedDelta>{Error{ErrorCode::InvalidArgument, "save delta: the view is empty"}};
+    }
+    /// Applies a delta (docs/format/delta.md, `save_delta`) as one transaction: the state goes on to the version it ends at. False where
+    /// it is there already. What was written here must not be mixed with what others write: ids and versions are theirs.
+    ///
+    /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt`, `Unsupported`
+    /// (also where a log is kept and it is of more than 2^20 versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`,
+    /// `OutOfMemory`, `WouldDeadlock`. Cost: as for a transaction that does the same.
+    [[nodiscard]] Result<bool> apply_delta(std::span<const std::byte> delta) { return recovery::apply_delta(*engine_, delta); }
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
     [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
     /// Has `fn(const LogState&)` called whenever the log has failed and writes are no longer accepted, and whenever they are again, with
-    /// the state by then: changes that follow each other closely may be told as one, twice. Replaces the callback before it; with `nullptr`
-    /// nothing is called any more. When this returns, the callback before it has ended, unless a callback calls. Runs where tickets'
-    /// callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where there is no log.
+    /// the state by then; also after every automatic snapshot, taken or failed. Changes that follow each other closely may be told as one,
+    /// twice. Replaces the callback before it; with `nullptr` nothing is called any more. When this returns, the callback before it has
+    /// ended, unless a callback calls. Runs where tickets' callbacks do, and by their rules: see `Ticket::then`. Nothing is ever told where
+    /// there is no log.
     template <typename Fn>
     void on_log_state(Fn&& fn) {
         std::shared_ptr<LogStateListener> listener;
@@ -106,9 +162,9 @@ public:
     [[nodiscard]] Engine& engine() noexcept { return *engine_; }
 
 protected:
-    explicit AnyDatabase(std::unique_ptr<Engine> engine) noexcept : engine_{std::move(engine)} {}
+    explicit AnyDatabase(Owner<Engine> engine) noexcept : engine_{std::move(engine)} {}
 
-    std::unique_ptr<Engine> engine_;
+    Owner<Engine> engine_;
 };
 
 /// A database of the component types `Ts`, each bound to the table of its name. `Database<>` opens any schema and speaks table ids, field
@@ -193,12 +249,12 @@ public:
     [[nodiscard]] WriteSequence sequence() noexcept { return {engine_.get(), engine_->pipeline().this_thread_producer()}; }
 
 private:
-    Database(std::unique_ptr<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
+    Database(Owner<Engine> engine, const TableIds& tables) noexcept : AnyDatabase{std::move(engine)}, Base{tables} {}
 
     static Result<Database> open(const Options& options, Schema schema, StoredSchema stored) {
         return finish(open_engine(options, std::move(schema), stored));
     }
-    static Result<Database> finish(Result<std::unique_ptr<Engine>> engine) {
+    static Result<Database> finish(Result<Owner<Engine>> engine) {
         if (!engine) {
             return std::move(engine).error();
         }

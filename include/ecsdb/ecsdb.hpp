@@ -1,7 +1,8 @@
 /// @file
-/// All of ecsdb: the engine, and schemas in TOML.
+/// All of ecsdb: the engine, entities imported from other databases, and schemas in TOML.
 #pragma once
 
 #include "ecsdb/engine.hpp"
+#include "ecsdb/import.hpp"
 #include "ecsdb/schema/toml_reader.hpp"
 #include "ecsdb/schema/toml_writer.hpp"

@@ -8,7 +8,6 @@
 #include "ecsdb/core/entity.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/database.hpp"
-#include "ecsdb/import.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/schema/component.hpp"
 #include "ecsdb/transaction/await.hpp"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/constraint/rules.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/query/view.hpp"
 #include "ecsdb/schema/imported_id.hpp"
 #include "ecsdb/schema/references.hpp"
@@ -192,7 +193,7 @@ private:
 
     [[nodiscard]] Result<void> copy_group(std::size_t begin, std::size_t end) {
         Group group{begin, static_cast<std::uint32_t>(end - begin), {}, {}};
-        std::vector<std::pair<TableId, std::size_t>> columns;
+        List<std::pair<TableId, std::size_t>> columns;
         for (const Table& table : from_.schema().tables()) {
             if (table.id == from_.stable_ids().imported_table()) {
                 continue; // `stable_id` has told
@@ -328,13 +329,13 @@ private:
     const View& from_;
     ImportOptions options_;
     const Schema& schema_; ///< Of the target.
-    std::vector<Target> targets_;
-    std::vector<Original> originals_;
-    std::vector<StableId> ids_; ///< Of the originals, if they are kept.
-    Entity first_;              ///< The copies have consecutive ids.
+    List<Target> targets_;
+    List<Original> originals_;
+    List<StableId> ids_; ///< Of the originals, if they are kept.
+    Entity first_;       ///< The copies have consecutive ids.
     EntityMapping mapping_;
-    std::vector<Group> groups_;
-    std::vector<LooseRow> loose_rows_;
+    List<Group> groups_;
+    List<LooseRow> loose_rows_;
     std::vector<std::byte> bytes_; ///< All rows, with the references of the copies.
 };
 

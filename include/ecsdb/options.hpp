@@ -67,6 +67,22 @@ struct Options {
     /// So many of the log's files are kept to be used again once no snapshot needs them: overwriting one is cheaper than growing another.
     std::size_t spare_segments = 4;
 
+    /// Snapshots the database takes by itself, in the background, when this many transactions, seconds or bytes of log have come since the
+    /// newest one, or replaying the log is estimated to take so long; 0: not for that reason. Whichever comes first. Without a thread of
+    /// its own, `snapshot_if_due` takes them.
+    std::uint64_t snapshot_transactions = 0;
+    std::uint32_t snapshot_seconds = 0;
+    std::uint64_t snapshot_log_bytes = 0;
+    std::uint64_t snapshot_replay_ns = 0;
+    /// So many snapshots after a full one may hold only what has changed since the one before; 0: every snapshot is a full one. The log
+    /// since the full snapshot before them is kept, so that no single file is indispensable. Costs 4 bytes of memory per entity.
+    std::uint32_t incremental_snapshots = 0;
+    /// … but together not more than this much of the full one's size: then a full one is cheaper to have.
+    std::uint32_t incremental_percent = 50;
+    /// Whether snapshots are compressed, on a thread of their own: by how much depends on the values (docs/guide/durability.md). Either kind
+    /// is read whatever this says.
+    bool compress_snapshots = false;
+
     /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:
     /// nowhere. Needs a directory of its own for each database.
     std::string archive_directory;

@@ -223,15 +223,21 @@ def read_manifest(directory):
     version = read.u32()
     check(read.u64() == len(data), "the manifest has another size than it says")
     check(stored == mask(crc32c(data[12:])), "the manifest's checksum differs")
-    check(version == 1, "a manifest of another format")
+    check(version in (1, 2), "a manifest of another format")
     manifest = {"uuid": read.take(16), "epoch": read.u32(), "shard": read.u32(), "boot": read.take(16), "flags": read.u64()}
     for name in ("durable", "first_needed", "newest", "archive", "schema_hash", "mark", "time"):
         manifest[name] = read.u64()
+
+    def snapshot():
+        described = {"lsn": read.u64(), "size": read.u64(), "crc": read.u32()}
+        described["name"] = read.take(read.u32()).decode("utf-8")
+        return described
+
     for name in ("snapshot", "previous"):
-        snapshot = {"lsn": read.u64(), "size": read.u64(), "crc": read.u32()}
-        snapshot["name"] = read.take(read.u32()).decode("utf-8")
-        manifest[name] = snapshot
+        manifest[name] = snapshot()
     manifest["schema"] = Schema(read.take(read.u32()))
+    for name in ("snapshot_bases", "previous_bases"):
+        manifest[name] = [snapshot() for _ in range(read.u32())] if version == 2 else []
     check(read.left() == 0, "there is something behind the schema")
     check(manifest["schema"].hash == manifest["schema_hash"], "the manifest's schema is another one")
     return manifest
@@ -305,23 +311,131 @@ def read_numbers(read, count):
     return numbers
 
 
-def read_snapshot(directory, named, manifest, state):
+def read_runs(read, count):
+    runs = []
+    end = 0
+    for _ in range(count):
+        first = end + read.varint()
+        end = first + read.varint() + 1
+        runs.append((first, end))
+    return runs
+
+
+class Saved:
+    """What a snapshot, and those that build on it, hold."""
+
+    def __init__(self, schema):
+        self.schema = schema
+        self.archetypes = {}  # number -> {"tables", "members": [(index, generation)], "rows": {table: [bytes]}}
+        self.sparse = [{} for _ in schema.tables]
+        self.freed = {}
+        self.contents = {}
+        self.parts = {}
+
+    def replace(self, kind, table, field, runs):
+        def gone(index):
+            return any(first <= index < end for first, end in runs)
+
+        if kind == 4:
+            self.sparse[table] = {index: row for index, row in self.sparse[table].items() if not gone(index)}
+        elif kind == 5:
+            self.freed = {index: generation for index, generation in self.freed.items() if not gone(index)}
+        else:
+            check(kind == 8, "something of an unknown kind was replaced")
+            self.contents = {key: value for key, value in self.contents.items() if key[:2] != (table, field) or not gone(key[2])}
+
+    def take(self, kind, table, number, first, rows, block):
+        size = self.schema.tables[table]["size"]
+        if kind == 1:
+            tables = [block.u16() for _ in range(block.left() // 2)]
+            archetype = self.archetypes.setdefault(number, {"tables": tables, "members": [], "rows": {}})
+            archetype["tables"] = tables or archetype["tables"]
+            for column in [archetype["members"]] + list(archetype["rows"].values()):
+                del column[rows:]
+                column.extend([None] * (rows - len(column)))
+        elif kind in (2, 3, 10, 11):
+            archetype = self.archetypes[number]
+            count = len(archetype["members"])
+            runs = read_runs(block, block.varint()) if kind >= 10 else [(first, first + rows)]
+            places = [row for begin, end in runs for row in range(begin, end)]
+            check(len(places) == rows and places[0] == first and places[-1] < count, "rows in no place of theirs")
+            if kind in (2, 10):
+                indices = read_numbers(block, rows)
+                for place, member in zip(places, zip(indices, read_numbers(block, rows))):
+                    archetype["members"][place] = member
+            else:
+                column = archetype["rows"].setdefault(table, [None] * count)
+                for place in places:
+                    column[place] = bytearray(block.take(size))
+        elif kind == 4:
+            for entity in read_numbers(block, rows):
+                self.sparse[table][entity] = bytearray(block.take(size))
+        elif kind == 5:
+            indices = read_numbers(block, rows)
+            self.freed.update(zip(indices, read_numbers(block, rows)))
+        elif kind == 6:
+            block.u64()
+            read_numbers(block, rows)
+        elif kind == 8:
+            entity = 0
+            for _ in range(rows):
+                entity += block.varint()
+                self.contents[(table, first, entity)] = block.take(block.varint())
+        elif kind == 9:
+            entity, length, offset = block.varint(), block.varint(), block.varint()
+            part = self.parts.setdefault((table, first, entity), bytearray())
+            check(offset == len(part), "parts of a content out of order")
+            part += block.take(block.left())
+            if len(part) == length:
+                self.contents[(table, first, entity)] = bytes(self.parts.pop((table, first, entity)))
+        elif kind == 12:
+            self.replace(number, table, first, read_runs(block, rows))
+        elif kind == 13:
+            block.u64()
+            read_numbers(block, rows)
+            read_numbers(block, rows)
+        else:
+            check(kind >= 128, "a block of unknown kind")
+            block.take(block.left())
+
+    def rows_there(self):
+        return sum(map(len, self.sparse)) + sum(len(rows) for archetype in self.archetypes.values() for rows in archetype["rows"].values())
+
+    def entities_there(self):
+        return sum(len(archetype["members"]) for archetype in self.archetypes.values())
+
+    def put_into(self, state):
+        for archetype in self.archetypes.values():
+            for row, (entity, generation) in enumerate(archetype["members"]):
+                state.begin(entity, generation)
+                for table in archetype["tables"]:
+                    has_rows = self.schema.tables[table]["fields"]
+                    state.rows[table][entity] = archetype["rows"][table][row] if has_rows else bytearray()
+        for table, rows in enumerate(self.sparse):
+            state.rows[table].update(rows)
+        state.freed.update(self.freed)
+        state.contents.update(self.contents)
+
+
+def read_snapshot(directory, named, base, manifest, saved):
     data = read_file(directory, named["name"])
     check(len(data) == named["size"] and crc32c(data) == named["crc"], "the snapshot is not the one that the manifest names")
     check(data[:8] == b"ECSDBSNP", "not a snapshot")
     check(struct.unpack_from("<I", data, 8)[0] == mask(crc32c(data[12:128])), "the snapshot header's checksum differs")
     read = Bytes(data)
     read.take(12)
-    check(read.u16() == 1, "a snapshot of another format")
+    check(read.u16() == (1 if base is None else 2), "a snapshot of another format")
     read.u16()
     check(read.take(16) == manifest["uuid"], "a snapshot of another database")
     read.u32()
     check(read.u32() == manifest["shard"], "a snapshot of another shard")
-    state.version = read.u64()
+    version = read.u64()
     read.take(16)
-    check(read.u64() == state.schema.hash, "a snapshot of another schema")
+    check(read.u64() == saved.schema.hash, "a snapshot of another schema")
     schema_size = read.u32()
     schema_crc = read.u32()
+    if base is not None:
+        check((read.u64(), read.u64(), read.u32()) == (base["lsn"], base["size"], base["crc"]), "the snapshot builds on another one")
     schema = data[128 : 128 + schema_size]
     check(mask(crc32c(schema)) == schema_crc, "the snapshot's schema is damaged")
     at = 128 + schema_size
@@ -329,10 +443,9 @@ def read_snapshot(directory, named, manifest, state):
     footer = Bytes(data[-64:])
     counted = {"lsn": footer.u64(), "entities": footer.u64(), "freed": footer.u64(), "rows": footer.u64(), "blocks": footer.u64()}
     index_offset = footer.u64()
-    check(footer.take(8) == b"ECSDBEND" and counted["lsn"] == state.version, "the snapshot's footer")
-    blocks = rows_there = 0
-    archetype, members, first_index = [], [], None
-    parts = {}
+    check(footer.take(8) == b"ECSDBEND" and counted["lsn"] == version == named["lsn"], "the snapshot's footer")
+    blocks = freed = 0
+    first_index = None
     index = stored_index = b""
     while at < len(data) - 64:
         kind, codec, table, number, first, rows, raw_size, stored_size = struct.unpack_from("<BBHIIIII", data, at)
@@ -341,66 +454,37 @@ def read_snapshot(directory, named, manifest, state):
         check(struct.unpack_from("<I", data, end)[0] == mask(crc), "a block's checksum differs")
         crc = crc32c(data[end : end + 4], crc)
         content = data[at + 24 : end]
-        if codec == 1:
+        check(codec < 3, "a block packed in an unknown way")
+        if codec != 0:
             content = unpack_zstd(content, raw_size)
+        if codec == 2:
+            content = b"".join(bytes(content[row::rows]) for row in range(rows))
         check(len(content) == raw_size, "a block's size")
         block = Bytes(content)
-        if kind != 7:
-            index += struct.pack("<QBBHIII", at, kind, 0, table, number, first, rows)
-        if kind == 1:
-            archetype = [block.u16() for _ in range(len(content) // 2)]
-            members = []
-        elif kind == 2:
-            indices = read_numbers(block, rows)
-            generations = read_numbers(block, rows)
-            check(first == len(members), "entities out of order")
-            members.extend(indices)
-            for entity, generation in zip(indices, generations):
-                state.begin(entity, generation)
-                for tag in archetype:
-                    state.rows[tag][entity] = bytearray()
-        elif kind == 3:
-            size = state.schema.tables[table]["size"]
-            for row in range(rows):
-                state.rows[table][members[first + row]] = bytearray(block.take(size))
-            rows_there += rows
-        elif kind == 4:
-            size = state.schema.tables[table]["size"]
-            for entity in read_numbers(block, rows):
-                state.rows[table][entity] = bytearray(block.take(size))
-            rows_there += rows
-        elif kind == 5:
-            indices = read_numbers(block, rows)
-            state.freed.update(zip(indices, read_numbers(block, rows)))
-        elif kind == 6:
-            block.u64()
-            read_numbers(block, rows)
-        elif kind == 7:
-            if first_index is None:
-                first_index = at
+        freed += rows if kind == 5 else 0
+        if kind == 7:
+            first_index = first_index or at
             stored_index += block.take(block.left())
-        elif kind == 8:
-            entity = 0
-            for _ in range(rows):
-                entity += block.varint()
-                state.contents[(table, first, entity)] = block.take(block.varint())
-        elif kind == 9:
-            entity, length, offset = block.varint(), block.varint(), block.varint()
-            part = parts.setdefault((table, first, entity), bytearray())
-            check(offset == len(part), "parts of a content out of order")
-            part += block.take(block.left())
-            if len(part) == length:
-                state.contents[(table, first, entity)] = bytes(parts.pop((table, first, entity)))
         else:
-            check(kind >= 128, "a block of unknown kind")
-            block.take(block.left())
+            index += struct.pack("<QBBHIII", at, kind, 0, table, number, first, rows)
+            saved.take(kind, table, number, first, rows, block)
         check(block.left() == 0, "a block of kind %d has something behind its content" % kind)
         blocks += 1
         at = end + 4
     check(struct.unpack_from("<I", data, len(data) - 4)[0] == mask(crc32c(data[-64:-4], crc)), "the whole file's checksum differs")
-    check(not parts and index == stored_index and index_offset == (first_index or len(data) - 64), "the index contradicts the blocks")
-    check(blocks == counted["blocks"] and rows_there == counted["rows"], "the footer counts other blocks or rows")
-    check(len(state.living) == counted["entities"] and len(state.freed) == counted["freed"], "the footer counts other entities")
+    check(not saved.parts and index == stored_index and index_offset == (first_index or len(data) - 64), "the index contradicts the blocks")
+    check(blocks == counted["blocks"] and saved.rows_there() == counted["rows"], "the footer counts other blocks or rows")
+    check(saved.entities_there() == counted["entities"] and freed == counted["freed"], "the footer counts other entities")
+
+
+def read_snapshots(directory, manifest, state):
+    saved = Saved(state.schema)
+    base = None
+    for named in manifest["snapshot_bases"] + [manifest["snapshot"]]:
+        read_snapshot(directory, named, base, manifest, saved)
+        base = named
+    state.version = base["lsn"]
+    saved.put_into(state)
 
 
 # Delta (delta.md) ---------------------------------------------------------------------------------------------------------------------------
@@ -427,7 +511,7 @@ def read_ids(read, form, count):
     return ids
 
 
-def apply_entities(read, state):
+def apply_entities(read, state, absolute):
     def ranges(count):
         end = 0
         number = 0
@@ -442,7 +526,11 @@ def apply_entities(read, state):
 
     for entity, generation in ranges(read.varint()):
         state.end(entity, generation)
+        if absolute and generation == 0:
+            del state.freed[entity]
     for entity, generation in ranges(None):
+        if absolute:
+            state.end(entity, generation)
         state.begin(entity, generation)
 
 
@@ -493,7 +581,8 @@ def apply_delta(data, state):
     read = Bytes(data)
     check(read.u8() == 1, "a delta of another version")
     flags = read.u8()
-    check(not flags & 0xC0, "a delta with unknown flags")
+    check(not flags & 0x80, "a delta with unknown flags")
+    check(flags & 0x41 != 0x41, "an absolute delta that is counted")
     start = read.varint()
     end = start + read.varint()
     if end <= state.version:
@@ -513,7 +602,7 @@ def apply_delta(data, state):
         identity = read.varint()
         body = Bytes(read.take(read.varint()))
         if kind == 1:
-            apply_entities(body, state)
+            apply_entities(body, state, flags & 64 != 0)
         elif kind in (2, 3):
             apply_rows(body, state, identity)
         elif kind == 5:
@@ -626,7 +715,7 @@ def read_database(directory):
     manifest = read_manifest(directory)
     state = State(manifest["schema"])
     if manifest["snapshot"]["name"]:
-        read_snapshot(directory, manifest["snapshot"], manifest, state)
+        read_snapshots(directory, manifest, state)
     read_log(directory, manifest, state)
     return state
 

@@ -111,14 +111,19 @@ fields = []
 
 } // namespace
 
-TEST_CASE("another reader agrees on every kind of table, value and change", "[format]") {
-    if (!has_python()) {
-        WARN("python3 is not there: the reader that was written from the documentation is not run");
-        return;
-    }
+namespace {
+
+/// How many incremental snapshots may follow a full one.
+Options with_incremental(Options options, std::uint32_t most) {
+    options.incremental_snapshots = most;
+    options.incremental_percent = 1000;
+    return options;
+}
+
+void check_every_kind(std::uint32_t incremental) {
     ScratchDirectory scratch;
     const std::string directory = scratch.file("world");
-    auto opened = Database<>::open(in(directory), schema_from(kinds));
+    auto opened = Database<>::open(with_incremental(in(directory), incremental), schema_from(kinds));
     if (!opened) {
         FAIL(opened.error().to_string());
     }
@@ -173,10 +178,10 @@ TEST_CASE("another reader agrees on every kind of table, value and change", "[fo
         if (auto done = tx.commit(); !done) {
             FAIL(done.error().to_string());
         }
-        if (round == 50 || round == 90) {
+        if (round == 50 || round == 90 || (incremental != 0 && round % 9 == 8)) {
             REQUIRE(db.snapshot());
         }
-        if (round == 20 || round == 60 || round == 119) {
+        if (round == 20 || round == 60 || round == 107 || round == 119) {
             check_agrees(db, directory);
         }
     }
@@ -187,14 +192,10 @@ TEST_CASE("another reader agrees on every kind of table, value and change", "[fo
     CHECK(read_by_other(directory) == expected);
 }
 
-TEST_CASE("another reader agrees on texts and blobs, and on transactions in parts", "[format]") {
-    if (!has_python()) {
-        WARN("python3 is not there: the reader that was written from the documentation is not run");
-        return;
-    }
+void check_contents(std::uint32_t incremental) {
     ScratchDirectory scratch;
     const std::string directory = scratch.file("world");
-    auto opened = Notes::open(in(directory));
+    auto opened = Notes::open(with_incremental(in(directory), incremental));
     REQUIRE(opened);
     Notes& db = *opened;
     const std::string large(300'000, 'z');
@@ -215,8 +216,80 @@ TEST_CASE("another reader agrees on texts and blobs, and on transactions in part
             check_agrees(db, directory);
             REQUIRE(db.snapshot());
         }
+        if (incremental != 0 && i > 7) {
+            REQUIRE(db.destroy(notes[i - 7]).wait());
+            REQUIRE(db.snapshot());
+        }
     }
     REQUIRE(db.update<Place>([](Place& place) { place.x += 2; }));
+    check_agrees(db, directory);
+    REQUIRE(db.snapshot());
+    check_agrees(db, directory);
+    CHECK(db.snapshot_state().builds_on == incremental);
+}
+
+bool can_run() {
+    if (!has_python()) {
+        WARN("python3 is not there: the reader that was written from the documentation is not run");
+        return false;
+    }
+    return true;
+}
+
+} // namespace
+
+TEST_CASE("another reader agrees on every kind of table, value and change", "[format]") {
+    if (can_run()) {
+        check_every_kind(0);
+    }
+}
+
+TEST_CASE("another reader agrees on texts and blobs, and on transactions in parts", "[format]") {
+    if (can_run()) {
+        check_contents(0);
+    }
+}
+
+TEST_CASE("another reader agrees on incremental snapshots", "[format]") {
+    if (can_run()) {
+        check_every_kind(5);
+        check_contents(5);
+    }
+}
+
+TEST_CASE("another reader agrees on compressed snapshots and on states that came back", "[format]") {
+    if (!has_python()) {
+        WARN("python3 is not there: the reader that was written from the documentation is not run");
+        return;
+    }
+    ScratchDirectory scratch;
+    const std::string directory = scratch.file("world");
+    Options options = in(directory);
+    options.compress_snapshots = true;
+    auto opened = Notes::open(options);
+    REQUIRE(opened);
+    Notes& db = *opened;
+    SystemAllocator memory;
+    ByteBuffer saved{memory};
+    std::vector<Entity> places;
+    for (std::uint32_t i = 0; i < 300; ++i) {
+        auto tx = db.begin();
+        places.push_back(tx.create(Place{float(i), 0.1F * float(i)}));
+        REQUIRE(tx.commit());
+        if (i == 100) {
+            REQUIRE(db.snapshot(saved));
+        }
+        if (i % 7 == 3) {
+            REQUIRE(db.destroy(places[i / 2]).wait());
+        }
+    }
+    REQUIRE(db.snapshot());
+    check_agrees(db, directory);
+    REQUIRE(db.restore(saved.view())); // goes back in generations, and beyond what had been there
+    check_agrees(db, directory);
+    auto tx = db.begin();
+    tx.create(Place{1, 2});
+    REQUIRE(tx.commit());
     check_agrees(db, directory);
     REQUIRE(db.snapshot());
     check_agrees(db, directory);

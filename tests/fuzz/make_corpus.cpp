@@ -1,11 +1,11 @@
 // Writes seeds for the fuzzers into a directory: what a small world leaves behind, and schemas. `make_corpus DIRECTORY`
+#include "ecsdb/formats/json_writer.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/schema/toml_writer.hpp"
 #include "ecsdb/transaction/participant.hpp"
-#include "fuzz/fuzz.hpp"
-#include "simulation/program.hpp"
+#include "fuzz/formats.hpp"
 
 #include <filesystem>
 #include <fstream>
@@ -36,6 +36,54 @@ std::vector<std::byte> bytes_of(FileSystem& files, const std::string& path) {
     return *std::move(bytes);
 }
 
+/// A view in both formats, each behind the byte that says how a fuzzer is to load it.
+void write_formats(const std::string& root, const std::string& name, const View& view) {
+    SystemAllocator allocator;
+    ByteBuffer pecs{allocator};
+    pecs.append_le<std::uint8_t>(0);
+    ByteBuffer bytes{allocator};
+    fuzz::require(formats::save(view, formats::PecsFormat{}, bytes).has_value(), "a view can be saved");
+    pecs.append(bytes.view());
+    write(root + "/pecs", name, pecs.view());
+    // Without nlohmann-json there is no format to read it, but one to write it.
+    const formats::SaveOptions options;
+    auto selection = formats::Selection::of(view, options);
+    ByteBuffer json{allocator};
+    json.append_le<std::uint8_t>(0);
+    fuzz::require(selection && formats::json::Writer{*selection, json}.run(), "a view can be saved");
+    write(root + "/json", name, json.view());
+}
+
+/// A few entities with a row of every kind.
+void write_every_kind(const std::string& root) {
+    fuzz::Loaded db = fuzz::open_empty();
+    auto tx = db.begin();
+    sample::Everything all{};
+    all.name = "name";
+    all.names[1] = "\"\\\n";
+    all.team = sample::Team::blue;
+    all.maybe = std::uint32_t{7};
+    all.maybe_vec.value.x = 9; // absent, and yet not zero
+    const Entity purse = tx.create(Purse{1, 2}, Asleep{});
+    all.owner = purse;
+    const Entity one = tx.create(all, Spot{1, -1});
+    tx.insert(one, Carries{purse});
+    Story story;
+    story.words = tx.text("words");
+    static_cast<void>(tx.create(story, Pose{3}));
+    fuzz::require(tx.commit().has_value(), "a transaction commits");
+    write_formats(root, "every_kind", db.read());
+    for (const Entity entity : {purse, one}) {
+        SystemAllocator allocator;
+        ByteBuffer bytes{allocator};
+        const formats::SaveOptions options{.entities = {entity}};
+        auto selection = formats::Selection::of(db.read(), options);
+        bytes.append_le<std::uint8_t>(1);
+        fuzz::require(selection && formats::json::Writer{*selection, bytes}.run(), "an entity can be saved");
+        write(root + "/json", "entity-" + std::to_string(entity.index()), bytes.view());
+    }
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -45,9 +93,10 @@ int main(int count, char** arguments) {
     }
     const std::string root = arguments[1];
     // libFuzzer adds what it learns: tests are to begin with the same seeds each time.
-    for (const char* const name : {"delta", "log", "manifest", "schema", "schema_toml", "snapshot"}) {
+    for (const char* const name : {"delta", "json", "log", "manifest", "pecs", "schema", "schema_toml", "snapshot"}) {
         std::filesystem::remove_all(root + "/" + name);
     }
+    write_every_kind(root);
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
         SimulatedFileSystem files;
         SimulatedClock clock;
@@ -76,6 +125,7 @@ int main(int count, char** arguments) {
                 static_cast<void>(world->update<Spot>([](Spot& spot) { Program::turn(spot); }));
             }
         }
+        write_formats(root, name, world->read());
         fuzz::require(world->snapshot().has_value(), "a world can be saved");
         for (std::size_t i = 0; i < keeper.deltas.size(); ++i) {
             write(root + "/delta", name + "-" + std::to_string(i), keeper.deltas[i]);

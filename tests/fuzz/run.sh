@@ -22,8 +22,10 @@ status=0
 for name in "${names[@]}"; do
     mkdir -p "$place/learnt/$name"
     echo "== $name"
+    words=()
+    [ ! -f "tests/fuzz/$name.dict" ] || words=("-dict=tests/fuzz/$name.dict")
     ASAN_OPTIONS=allocator_may_return_null=1 "$place/ecsdb_fuzz_$name" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 \
         -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 -artifact_prefix="$place/found/$name-" \
-        "$place/learnt/$name" "$place/corpus/$name" 2>&1 | grep -v "^#.*\(NEW\|REDUCE\|pulse\|RELOAD\)" || status=1
+        ${words[@]+"${words[@]}"} "$place/learnt/$name" "$place/corpus/$name" 2>&1 | grep -v "^#.*\(NEW\|REDUCE\|pulse\|RELOAD\)" || status=1
 done
 exit $status

@@ -106,11 +106,46 @@ TEST_CASE("a manifest cannot point outside its directory", "[recovery]") {
     CHECK(files.list("db")->empty());
 }
 
+TEST_CASE("a manifest names whole chains, in a newer format only where it has to", "[recovery]") {
+    Manifest manifest = some_manifest(1);
+    CHECK(load_le<std::uint32_t>(encoded(manifest).data() + 12) == manifest_version);
+    CHECK(chains_of(manifest) == std::vector<SnapshotChain>{{manifest.snapshot}, {manifest.previous_snapshot}});
+    manifest.snapshot_bases = {{"snapshot-7", 7, 100, 1}, {"snapshot-8-after-7", 8, 10, 2}};
+    manifest.previous_bases = {{"snapshot-4", 4, 90, 3}};
+    const auto bytes = encoded(manifest);
+    CHECK(load_le<std::uint32_t>(bytes.data() + 12) == manifest_version_with_chains);
+    const auto decoded = decode_manifest(bytes);
+    REQUIRE(decoded);
+    CHECK(*decoded == manifest);
+    const auto chains = chains_of(manifest);
+    REQUIRE(chains.size() == 5);
+    CHECK(chains[0].size() == 3);
+    CHECK(chains[0].front().name == "snapshot-7");
+    CHECK(chains[2].size() == 1);
+    CHECK(chains[3].back() == manifest.previous_snapshot);
+    CHECK(names_snapshot(manifest, "snapshot-8-after-7"));
+    CHECK_FALSE(names_snapshot(manifest, "snapshot-9"));
+    for (std::size_t kept = 128; kept < bytes.size(); ++kept) {
+        auto cut = std::vector<std::byte>(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(kept));
+        store_le<std::uint64_t>(cut.data() + 16, cut.size());
+        store_le<std::uint32_t>(cut.data() + 8, mask_crc(crc32c(std::span{cut}.subspan(12))));
+        CHECK_FALSE(decode_manifest(cut));
+    }
+    for (const char* name : {"", "/etc/passwd", "../other"}) {
+        Manifest bad = manifest;
+        bad.snapshot_bases[1].name = name;
+        CHECK_FALSE(decode_manifest(encoded(bad)));
+    }
+    Manifest headless = manifest;
+    headless.previous_snapshot = {};
+    CHECK_FALSE(decode_manifest(encoded(headless)));
+}
+
 TEST_CASE("a manifest of a newer format is unsupported, and the one before it is not used instead", "[recovery]") {
     SimulatedFileSystem files;
     store_two(files);
     auto bytes = encoded(some_manifest(2));
-    store_le<std::uint32_t>(bytes.data() + 12, manifest_version + 1);
+    store_le<std::uint32_t>(bytes.data() + 12, manifest_version_with_chains + 1);
     store_le<std::uint32_t>(bytes.data() + 8, mask_crc(crc32c(std::span{bytes}.subspan(12))));
     overwrite(files, "db/MANIFEST", bytes);
     const auto loaded = load_manifest(files, "db");

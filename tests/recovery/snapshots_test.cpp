@@ -1,8 +1,13 @@
 #include "ecsdb/recovery/snapshots.hpp"
 
+#include "ecsdb/recovery/backup.hpp"
+#include "ecsdb/recovery/salvage.hpp"
+#include "ecsdb/recovery/verify.hpp"
 #include "recovery/world.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <random>
 
 namespace snapshots_test {
 
@@ -89,6 +94,221 @@ TEST_CASE("what nobody needs is gone when a database with threads has closed", "
     CHECK(files.list("world/log")->size() <= 3);
     World world = open_or_fail(options);
     CHECK(world.read().hash() == workload.hashes[world.version()]);
+}
+
+namespace {
+
+ecsdb::Options incremental(ecsdb::FileSystem& files, std::uint32_t most = 3) {
+    ecsdb::Options options = on(files);
+    options.incremental_snapshots = most;
+    options.incremental_percent = 1000; // small worlds change as a whole
+    return options;
+}
+
+/// The files of a database that snapshots are in.
+std::vector<std::string> snapshot_files(ecsdb::FileSystem& files) {
+    auto names = files.list("world");
+    REQUIRE(names);
+    std::erase_if(*names, [](const std::string& name) { return !name.starts_with("snapshot-"); });
+    return *names;
+}
+
+std::string faults_in(ecsdb::FileSystem& files) {
+    ecsdb::ToolOptions options;
+    options.file_system = &files;
+    const auto report = ecsdb::verify("world", options);
+    REQUIRE(report);
+    return report->sound() ? std::string{} : report->faults.front().file + ": " + report->faults.front().what;
+}
+
+/// A database with a chain of `links` incremental snapshots, and some log behind them; crashed.
+struct Chain {
+    explicit Chain(std::uint32_t links, bool with_previous = true) {
+        World world = open_or_fail(incremental(disk, links));
+        std::uint32_t number = 0;
+        const auto go_on = [&](int rounds) {
+            for (; rounds > 0; --rounds) {
+                REQUIRE(workload.round(world, number++));
+            }
+        };
+        go_on(40);
+        for (std::uint32_t link = 0; link <= links && with_previous; ++link) {
+            require(world.snapshot());
+            go_on(5);
+        }
+        for (std::uint32_t link = 0; link <= links; ++link) {
+            require(world.snapshot());
+            go_on(5);
+        }
+        version = world.version();
+        hash = world.read().hash();
+        REQUIRE(world.snapshot_state().builds_on == links);
+        image = disk.after_crash({});
+    }
+
+    SimulatedFileSystem disk;
+    Workload workload;
+    std::unique_ptr<SimulatedFileSystem> image;
+    std::uint64_t version = 0;
+    std::uint64_t hash = 0;
+};
+
+} // namespace
+
+TEST_CASE("a database is the same after every reopening, whatever snapshots lie between", "[recovery]") {
+    for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+        CAPTURE(seed);
+        std::mt19937_64 random{seed};
+        SimulatedFileSystem files;
+        std::vector<std::unique_ptr<SimulatedFileSystem>> crashed; // the world of each outlives its crash
+        SimulatedFileSystem* disk = &files;
+        Workload workload;
+        std::uint32_t number = 0;
+        std::size_t longest = 0;
+        for (int life = 0; life < 6; ++life) {
+            CAPTURE(life);
+            World world = open_or_fail(incremental(*disk, static_cast<std::uint32_t>(random() % 5)));
+            REQUIRE(world.read().hash() == (life == 0 ? world.read().hash() : workload.hashes.at(world.version())));
+            for (int step = 0; step < 12; ++step) {
+                for (std::uint64_t rounds = random() % 4; rounds != 0; --rounds) {
+                    REQUIRE(workload.round(world, number++));
+                }
+                if (random() % 2 == 0) {
+                    require(world.snapshot());
+                    longest = std::max(longest, world.snapshot_state().builds_on);
+                }
+            }
+            const std::uint64_t version = world.version();
+            const std::uint64_t hash = world.read().hash();
+            if (random() % 2 == 0) {
+                require(world.close());
+            } else {
+                crashed.push_back(disk->after_crash({}));
+                disk = crashed.back().get();
+            }
+            CHECK(faults_in(*disk) == "");
+            const World again = open_or_fail([&] {
+                auto options = incremental(*disk);
+                options.mode = ecsdb::OpenMode::ReadOnly;
+                return options;
+            }());
+            REQUIRE(again.version() == version);
+            REQUIRE(again.read().hash() == hash);
+        }
+        CHECK(longest > 0);
+    }
+}
+
+TEST_CASE("a chain ends with a full snapshot where it is long, or large beside its first file", "[recovery]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    std::vector<std::size_t> links;
+    std::optional<World> world{open_or_fail(incremental(files, 2))};
+    for (std::uint32_t i = 0; i < 7; ++i) {
+        REQUIRE(workload.round(*world, i));
+        require(world->snapshot());
+        links.push_back(world->snapshot_state().builds_on);
+    }
+    CHECK(links == std::vector<std::size_t>{0, 1, 2, 0, 1, 2, 0});
+    const auto names = snapshot_files(files);
+    CHECK(names.size() == 4); // the full one, and the chain before it
+    require(world->close());
+    auto options = incremental(files, 1000);
+    options.incremental_percent = 1;
+    world.reset();
+    world.emplace(open_or_fail(options));
+    REQUIRE(workload.round(*world, 7));
+    require(world->snapshot());
+    CHECK(world->snapshot_state().builds_on == 1);
+    REQUIRE(workload.round(*world, 8));
+    require(world->snapshot());
+    CHECK(world->snapshot_state().builds_on == 0);
+}
+
+TEST_CASE("a database goes on with the chain it was opened with", "[recovery]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    for (std::uint32_t i = 0; i < 4; ++i) {
+        World world = open_or_fail(incremental(files, 10));
+        REQUIRE(workload.round(world, i));
+        require(world.snapshot());
+        CHECK(world.snapshot_state().builds_on == i);
+        require(world.snapshot()); // nothing has changed: nothing is written
+        CHECK(world.snapshot_state().builds_on == i);
+    }
+    CHECK(snapshot_files(files).size() == 4);
+}
+
+TEST_CASE("any file of a chain lost or damaged is found, and the log makes up for it", "[recovery]") {
+    for (const bool with_previous : {true, false}) {
+        const Chain chain{3, with_previous};
+        const auto names = snapshot_files(*chain.image);
+        REQUIRE(names.size() == (with_previous ? 8 : 4));
+        std::mt19937_64 random{3};
+        for (const std::string& name : names) {
+            CAPTURE(name);
+            for (int damage = 0; damage < 12; ++damage) {
+                const auto image = chain.image->after_crash({});
+                if (damage == 0) {
+                    REQUIRE(image->remove("world/" + name));
+                } else {
+                    auto bytes = ecsdb::read_all(*image, "world/" + name, 1U << 30U);
+                    REQUIRE(bytes);
+                    (*bytes)[random() % bytes->size()] ^= static_cast<std::byte>(1U << random() % 8);
+                    REQUIRE(ecsdb::write_atomically(*image, "world/" + name, *bytes));
+                }
+                CHECK(faults_in(*image) != "");
+                const World world = open_or_fail(incremental(*image));
+                REQUIRE(world.version() == chain.version);
+                REQUIRE(world.read().hash() == chain.hash);
+            }
+        }
+    }
+}
+
+TEST_CASE("files of two chains in each other's place are found", "[recovery]") {
+    const Chain one{1, false};
+    const Chain other{1, false};
+    for (const std::string& name : snapshot_files(*one.image)) {
+        const auto image = one.image->after_crash({});
+        const auto bytes = ecsdb::read_all(*other.image, "world/" + name, 1U << 30U);
+        REQUIRE(bytes);
+        REQUIRE(ecsdb::write_atomically(*image, "world/" + name, *bytes));
+        const World world = open_or_fail(incremental(*image));
+        CHECK(world.recovery_report().remarks.find("could not be used") != std::string::npos);
+        CHECK(world.read().hash() == one.hash);
+    }
+}
+
+TEST_CASE("backup and salvage make one full snapshot of a chain", "[recovery]") {
+    const Chain chain{3};
+    const auto image = chain.image->after_crash({});
+    {
+        World world = open_or_fail(incremental(*image));
+        REQUIRE(ecsdb::backup(world, "copy"));
+        auto options = on(*image);
+        options.directory = "copy";
+        const World copy = open_or_fail(options);
+        CHECK(copy.read().hash() == chain.hash);
+    }
+    // Without a manifest, and without the log, there is what the snapshots hold.
+    const auto lost = chain.image->after_crash({});
+    REQUIRE(lost->remove("world/MANIFEST"));
+    REQUIRE(lost->remove("world/MANIFEST.previous"));
+    const auto segments = lost->list("world/log");
+    REQUIRE(segments);
+    for (const std::string& name : *segments) {
+        REQUIRE(lost->remove("world/log/" + name));
+    }
+    ecsdb::ToolOptions tools;
+    tools.file_system = lost.get();
+    const auto salvaged = ecsdb::salvage("world", tools);
+    REQUIRE(salvaged);
+    CHECK(salvaged->snapshot.find("-after-") != std::string::npos);
+    const World world = open_or_fail(incremental(*lost));
+    CHECK(world.version() == salvaged->version);
+    CHECK(world.read().hash() == chain.workload.hashes.at(salvaged->version));
+    CHECK(world.snapshot_state().builds_on == 0);
 }
 
 } // namespace snapshots_test

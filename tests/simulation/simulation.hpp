@@ -26,6 +26,7 @@ enum class Event : std::uint8_t {
     Violations,
     ColumnUpdates,
     Snapshots,
+    IncrementalSnapshots,
     FailedSnapshots,
     InDoubt,
     Refused,
@@ -50,14 +51,36 @@ enum class Event : std::uint8_t {
     DamageRefused,
     DamageSurvived,
 };
-inline constexpr std::array<const char*, 28> event_names{
-    "lives",         "transactions",     "violations",       "column updates",
-    "snapshots",     "failed snapshots", "in doubt",         "refused",
-    "resumed",       "failed resumes",   "failed opens",     "power cuts",
-    "kills",         "clean closes",     "crashed openings", "adopted doubts",
-    "lost unsynced", "torn tails",       "full disks",       "dropped pages",
-    "lies",          "lies refused",     "misdirected",      "stalls",
-    "clock jumps",   "damaged",          "damage refused",   "damage survived",
+inline constexpr std::array<const char*, 29> event_names{
+    "lives",
+    "transactions",
+    "violations",
+    "column updates",
+    "snapshots",
+    "incremental ones",
+    "failed snapshots",
+    "in doubt",
+    "refused",
+    "resumed",
+    "failed resumes",
+    "failed opens",
+    "power cuts",
+    "kills",
+    "clean closes",
+    "crashed openings",
+    "adopted doubts",
+    "lost unsynced",
+    "torn tails",
+    "full disks",
+    "dropped pages",
+    "lies",
+    "lies refused",
+    "misdirected",
+    "stalls",
+    "clock jumps",
+    "damaged",
+    "damage refused",
+    "damage survived",
 };
 
 class Met {
@@ -209,6 +232,8 @@ private:
         options.segment_bytes = (std::size_t{8} + below(24)) << 10U;
         options.batch_transactions = 1 + below(8);
         options.first_block_bytes = 64 << 10;
+        options.incremental_snapshots = static_cast<std::uint32_t>(below(4));
+        options.incremental_percent = 1000; // a small world changes as a whole
         synced_ = options.durability == Durability::Synced;
         return options;
     }
@@ -469,6 +494,9 @@ private:
         const Result<void> saved = world.snapshot();
         note(saved ? 0 : static_cast<std::uint64_t>(saved.error().code()));
         met_.count(saved ? Event::Snapshots : Event::FailedSnapshots);
+        if (saved && world.snapshot_state().builds_on != 0) {
+            met_.count(Event::IncrementalSnapshots);
+        }
         if (!saved && !excused(world)) {
             fail("a snapshot failed: " + saved.error().to_string());
         }

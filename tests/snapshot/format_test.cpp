@@ -38,7 +38,7 @@ TEST_CASE("a file header with any bit flipped is refused", "[snapshot]") {
 
 TEST_CASE("a file header of a newer release is told from a damaged one", "[snapshot]") {
     auto bytes = encode_file_header(some_header());
-    store_le<std::uint16_t>(bytes.data() + 12, format_version + 1);
+    store_le<std::uint16_t>(bytes.data() + 12, incremental_format_version + 1);
     store_le<std::uint32_t>(bytes.data() + 8, mask_crc(crc32c(std::span{bytes}.subspan(12))));
     const auto decoded = decode_file_header(bytes);
     REQUIRE_FALSE(decoded);

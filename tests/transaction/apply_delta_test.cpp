@@ -261,6 +261,9 @@ TEST_CASE("a refused delta says which table and entity, and why", "[transaction]
     const auto message = [&](const Bytes& delta) { return replica.apply(delta).error().message(); };
     CHECK(message(encoded(schema, step_from(1), std::vector<Entity>{{5, 1, 0}, {7, 1, 0}}, {}, {}, 0)) ==
           "delta to version 2: entity 7 is to be created, and its generation has lived already");
+    const Rows one_each{{5, Kind::Added, nullptr, bytes}, {6, Kind::Added, nullptr, bytes}, {7, Kind::Added, nullptr, bytes}};
+    CHECK(message(encoded(schema, step_from(1), std::vector<Entity>{{5, 2, 0}, {6, 2, 0}, {7, 2, 0}}, {}, one_each, 2)) ==
+          "delta to version 2: entity 7 is to be created, and its generation has lived already");
     CHECK(message(encoded(schema, step_from(1), {}, std::vector<Entity>{{7, 1, 0}}, {}, 0)) ==
           "delta to version 2: entity 7 is to be destroyed, and a later one has had its index");
     CHECK(message(encoded(schema, step_from(1), {}, {}, Rows{{7, Kind::Added, nullptr, bytes}}, 2)) ==
@@ -274,6 +277,39 @@ TEST_CASE("a refused delta says which table and entity, and why", "[transaction]
     CHECK(message(encoded(schema, far, std::vector<Entity>{{9, 1, 0}}, {}, {}, 0)) ==
           "delta to version 18446744073709551615: no history is that long");
     CHECK(replica.world().published().version == 1);
+}
+
+TEST_CASE("many entities are born with the rows that all of them have, and get those that some have", "[transaction][delta]") {
+    const auto count = GENERATE(1U, 2U, 255U, 4096U, 10'007U);
+    CAPTURE(count);
+    Recorded recorded;
+    std::vector<Account> accounts(count);
+    std::vector<Level> levels(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        accounts[i].balance = static_cast<std::int64_t>(i) * 3 + 1;
+        levels[i].number = static_cast<std::uint8_t>(i);
+    }
+    const auto create = [&](auto&& also) {
+        REQUIRE(recorded.db.execute([&](World8::WriteState& state) {
+            const Result<Entity> first = state.create_many(count, std::span<const Level>{levels}, std::span<const Account>{accounts});
+            REQUIRE(first);
+            for (std::uint32_t i = 0; i < count; ++i) {
+                also(state, Entity{first->index() + i, first->generation(), 0}, i);
+            }
+        }));
+    };
+    create([](World8::WriteState&, Entity, std::uint32_t) {});
+    create([](World8::WriteState& state, Entity entity, std::uint32_t i) {
+        if (i % 3 == 1) {
+            REQUIRE(state.remove<Level>(entity));
+        }
+    });
+    Replica replica{recorded.db.schema()};
+    for (const Recorder::Step& step : recorded.recorder.steps) {
+        REQUIRE(replica.apply(step.delta, step.time_ns));
+        REQUIRE(replica.hash() == step.hash);
+        REQUIRE(replica.counts() == step.counts);
+    }
 }
 
 TEST_CASE("a limit keeps a delta of few bytes from taking much memory", "[transaction][delta]") {

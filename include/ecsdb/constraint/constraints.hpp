@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace ecsdb::constraint {
@@ -26,7 +27,8 @@ namespace ecsdb::constraint {
 class Constraints final : public transaction::Participant {
 public:
     /// `schema` must outlive the participant, and be finished.
-    Constraints(const Schema& schema, Allocator& allocator) : rules_{schema}, keys_{rules_, allocator}, added_{allocator} {}
+    Constraints(const Schema& schema, Allocator& allocator)
+        : rules_{schema}, keys_{rules_, allocator}, added_{allocator}, concerned_{allocator} {}
 
     /// Whether the schema promises nothing: then nobody needs this participant.
     [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
@@ -56,6 +58,8 @@ public:
 private:
     using Change = storage::Change;
     using ChangeKind = storage::ChangeKind;
+    /// So many keys (60 bytes each) a second-level cache holds: hints would only cost.
+    static constexpr std::size_t most_near_keys = 8192;
 
     /// Every transaction that changes a key comes by here, so before the first one the keys are those of the published version. False when
     /// memory is refused.
@@ -66,54 +70,82 @@ private:
 
     Result<void> check(storage::WriteBuffer& state) noexcept {
         added_.clear();
-        const storage::Changes& changes = state.changes();
+        concerned_.clear();
+        seen_ = 0;
+        const std::span<const Change> list = state.changes().list();
+        if (!find_concerned(state)) {
+            return no_memory();
+        }
         const auto is_written = [](const Change& change) { return change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed; };
         constexpr std::size_t step = 8;
         const auto hint = [&](std::size_t at, auto&& prefetch) {
-            if (at < changes.list().size() && is_written(changes.list()[at])) {
-                prefetch(changes.list()[at]);
+            if (at < concerned_.size() && is_written(list[concerned_[at]])) {
+                prefetch(list[concerned_[at]]);
             }
         };
-        for (std::size_t i = 0; i < changes.list().size(); ++i) {
-            hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
-            hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change, 2 * step); });
-            hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
-            const Change& change = changes.list()[i];
+        const bool far_apart = keys_.size() > most_near_keys;
+        for (std::size_t i = 0; i < concerned_.size(); ++i) {
+            if (far_apart) {
+                hint(i + 3 * step, [&](const Change& change) { keys_.prefetch_source(change); });
+                hint(i + 2 * step, [&](const Change& change) { keys_.prefetch_entry(state, change, 2 * step); });
+                hint(i + step, [&](const Change& change) { keys_.prefetch_group(change); });
+            }
+            const Change& change = list[concerned_[i]];
             const bool written = is_written(change);
             if ((written && !keys_.note(state, change)) || (change.kind == ChangeKind::Added && !note_child(change))) {
                 return no_memory();
             }
         }
+        const std::size_t noted = seen_;
         std::sort(added_.begin(), added_.end());
         // The list grows at its end by what is taken along, and may move meanwhile.
-        for (std::size_t i = 0; i < changes.list().size(); ++i) {
-            const Change change = changes.list()[i];
-            if (change.kind == ChangeKind::Created || change.kind == ChangeKind::Added) {
+        for (std::size_t i = 0; i < concerned_.size(); ++i) {
+            const Change change = concerned(state, i);
+            if (change.kind == ChangeKind::Added) {
                 continue;
             }
-            if (!keys_.release(state, change) || (change.kind == ChangeKind::Removed && !release_children(state, change))) {
+            if (!keys_.release(state, change) || (change.kind == ChangeKind::Removed && !release_children(state, change)) ||
+                !find_concerned(state)) {
                 return no_memory();
             }
         }
-        for (const Change& change : changes.list()) {
-            if (change.kind == ChangeKind::Added || change.kind == ChangeKind::Changed) {
+        for (std::size_t i = 0; i < concerned_.size(); ++i) {
+            if (const Change& change = concerned(state, i); is_written(change)) {
                 if (Result<void> checked = check_row(state, change); !checked) {
                     return checked;
                 }
             }
         }
-        if (Result<void> verified = keys_.verify(state.root()); !verified) {
+        if (Result<void> verified = keys_.verify(state.root(), seen_ == noted); !verified) {
             return verified;
         }
-        if (Result<void> verified = verify_imported_ids(state, keys_); !verified) {
-            return verified;
-        }
-        for (const Change& change : changes.list()) {
-            if (change.kind != ChangeKind::Created && !keys_.settle(state, change)) {
+        const TableId imported = state.store().stable_ids().imported_table();
+        for (std::size_t i = 0; i < concerned_.size(); ++i) {
+            const Change& change = concerned(state, i);
+            if (change.kind != ChangeKind::Destroyed && change.table == imported) {
+                if (Result<void> verified = verify_imported_id(state, keys_, change.index); !verified) {
+                    return verified;
+                }
+            }
+            if (!keys_.settle(state, change)) {
                 return no_memory();
             }
         }
         return {};
+    }
+
+    /// Goes on to the end of the changes there are by now. False when memory is refused.
+    [[nodiscard]] bool find_concerned(const storage::WriteBuffer& state) noexcept {
+        const std::span<const Change> list = state.changes().list();
+        for (; seen_ < list.size(); ++seen_) {
+            if (rules_.concerns(list[seen_]) && !concerned_.push(seen_)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    [[nodiscard]] const Change& concerned(const storage::WriteBuffer& state, std::size_t i) const noexcept {
+        return state.changes().list()[concerned_[i]];
     }
 
     // A child row added by the transaction must have its parent; one that was there before goes with it.
@@ -168,7 +200,9 @@ private:
 
     Rules rules_;
     Keys keys_;
-    GrowArray<std::uint64_t> added_; ///< Child rows the transaction added, sorted.
+    GrowArray<std::uint64_t> added_;   ///< Child rows the transaction added, sorted.
+    GrowArray<std::size_t> concerned_; ///< Which of the transaction's changes matter here …
+    std::size_t seen_ = 0;             ///< … of so many.
     bool known_ = false;
 };
 

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "ecsdb/constraint/row_check.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/storage/contents.hpp"
 
 #include <cstddef>
 #include <string>
-#include <vector>
 
 namespace ecsdb::constraint {
 
@@ -47,7 +47,7 @@ public:
     }
 
 private:
-    std::vector<const Field*> fields_;
+    List<const Field*> fields_;
 };
 
 } // namespace ecsdb::constraint

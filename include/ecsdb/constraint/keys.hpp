@@ -5,6 +5,7 @@
 #include "ecsdb/constraint/key_index.hpp"
 #include "ecsdb/constraint/rules.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -13,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +21,9 @@ namespace ecsdb::constraint {
 
 /// The row of whoever has `index` now, or null.
 [[nodiscard]] inline const std::byte* row_of(const storage::Root& root, std::uint32_t index, TableId table) noexcept {
+    if (root.schema->table(table).storage == Storage::Sparse) {
+        return root.find_sparse_row(index, table); // who is dead has none
+    }
     const storage::EntityRecord* const record = root.entities.find(index);
     return record == nullptr || record->archetype == storage::no_archetype ? nullptr : root.find_row(*record, index, table);
 }
@@ -96,7 +99,7 @@ public:
             for (Id id = index_.first_of_source(change.index, slot); id != none && !known; id = index_[id].next_of_source) {
                 known = index_[id].key == key;
             }
-            if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot))) {
+            if (!known && (!written_.reserve_more(1) || !push_new(key, change.index, slot, row))) {
                 return false;
             }
         }
@@ -113,10 +116,10 @@ public:
                 continue;
             }
             const storage::Root& root = state.root();
-            if (const Id holder = find_holder(root, id, slot.place, row, nobody); holder != none) {
+            if (const Id holder = find_holder(root, id, key_of_value(id, slot.place, row), slot.place, row, nobody); holder != none) {
                 return root.entity_at(index_[holder].source);
             }
-            for (const storage::Change& change : noted ? std::span<const storage::Change>{} : state.changes().list()) {
+            for (const storage::Change& change : noted ? Slice<const storage::Change>{} : state.changes().list()) {
                 const bool written = change.kind == storage::ChangeKind::Added || change.kind == storage::ChangeKind::Changed;
                 const std::byte* const other = written && change.table == table ? row_of(root, change.index, table) : nullptr;
                 if (other != nullptr && !slot.place.is_null(other) && slot.place.equals(other, slot.place, row)) {
@@ -155,16 +158,19 @@ public:
     }
 
     /// The transaction is complete: every key it wrote must name something and be nobody else's, and nothing may be left that names what
-    /// has gone.
-    [[nodiscard]] Result<void> verify(const storage::Root& root) const {
-        for (const Id id : written_) {
-            const KeySlot& slot = rules_->slot(index_[id].slot);
-            if ((slot.unique && index_.is_alone(id)) || !is_current(root, id)) {
+    /// has gone. `as_noted`: nothing has been changed since the last `note`.
+    [[nodiscard]] Result<void> verify(const storage::Root& root, bool as_noted = false) {
+        for (const auto& [id, noted] : written_) {
+            const KeyIndex::Entry& entry = index_[id];
+            const KeySlot& slot = rules_->slot(entry.slot);
+            const std::byte* const row = as_noted ? noted : current_row(root, id);
+            if (row == nullptr) {
                 continue;
             }
-            const std::byte* const row = row_of(root, index_[id].source, slot.table->id);
+            index_[id].marks |= current_mark;
             if (slot.unique) {
-                if (const Id other = find_holder(root, index_[id].slot, slot.place, row, index_[id].source); other != none) {
+                const Id other = index_.is_alone(id) ? none : find_holder(root, entry.slot, entry.key, slot.place, row, entry.source);
+                if (other != none) {
                     return violation(root, id, "is unique, and " + describe(root.entity_at(index_[other].source)) + " has the same value");
                 }
             } else if (!target_exists(root, slot, row)) {
@@ -173,7 +179,7 @@ public:
         }
         for (const Id id : blocked_) {
             const KeySlot& slot = rules_->slot(index_[id].slot);
-            const std::byte* const row = is_current(root, id) ? row_of(root, index_[id].source, slot.table->id) : nullptr;
+            const std::byte* const row = current_row(root, id);
             if (row != nullptr && !target_exists(root, slot, row)) {
                 return violation(root, id,
                                  "still names " + describe_target(slot, row) + ", which the transaction takes away" +
@@ -194,9 +200,9 @@ public:
             if (untouched(state, change, slot, row)) {
                 return true;
             }
+            const std::byte* const now = whole_entity ? row_of(state.root(), change.index, rules_->slot(slot).table->id) : row;
             for (Id id = index_.first_of_source(change.index, slot); id != none; id = index_[id].next_of_source) {
-                const std::byte* const now = whole_entity ? row_of(state.root(), change.index, rules_->slot(slot).table->id) : row;
-                if ((index_[id].marks & stale_mark) == 0 && !has_key(id, now)) {
+                if ((index_[id].marks & (stale_mark | current_mark)) == 0 && !has_key(id, now)) {
                     if (!stale_.push(id)) {
                         return false;
                     }
@@ -209,8 +215,8 @@ public:
 
     /// The transaction stands.
     void keep() noexcept {
-        for (const Id id : written_) {
-            index_[id].marks &= ~new_mark;
+        for (const auto& [id, row] : written_) {
+            index_[id].marks &= ~(new_mark | current_mark);
         }
         for (const Id id : stale_) {
             index_.remove(id);
@@ -222,25 +228,26 @@ public:
         for (const Id id : stale_) {
             index_[id].marks &= ~stale_mark;
         }
-        for (const Id id : written_) {
+        for (const auto& [id, row] : written_) {
             index_.remove(id);
         }
         clear_lists();
     }
 
-    /// Keys known, for tests.
+    /// How many keys are known.
     [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
 
 private:
     using Id = KeyIndex::Id;
     static constexpr Id none = KeyIndex::none;
-    static constexpr std::uint32_t new_mark = 1;   ///< Written by the transaction at hand.
-    static constexpr std::uint32_t stale_mark = 2; ///< Outdated by it.
+    static constexpr std::uint32_t new_mark = 1;     ///< Written by the transaction at hand.
+    static constexpr std::uint32_t stale_mark = 2;   ///< Outdated by it.
+    static constexpr std::uint32_t current_mark = 4; ///< Written by it, and what the row has now, at its end.
 
     [[nodiscard]] const KeyPlace& place(std::uint32_t slot) const noexcept { return rules_->slot(slot).place; }
 
-    // A value's key is that of its unique slot; who names it is filed under a key that follows from it, so that holders are found without
-    // passing the crowd that may name them.
+    // A value's key is that of its unique slot; who names it is filed under a key that follows from it, so that holders are found
+    // without passing the crowd that may name them.
     [[nodiscard]] static std::uint64_t key_of_value(std::uint32_t unique_slot, const KeyPlace& place, const std::byte* row) noexcept {
         return place.hash(row, unique_slot);
     }
@@ -256,9 +263,9 @@ private:
                                                     : key_of_reference(key_of_value(slot.target_slot, slot.place, row));
     }
 
-    [[nodiscard]] bool push_new(std::uint64_t key, std::uint32_t source, std::uint32_t slot) noexcept {
+    [[nodiscard]] bool push_new(std::uint64_t key, std::uint32_t source, std::uint32_t slot, const std::byte* row) noexcept {
         const Id id = index_.add(key, source, slot, new_mark);
-        return id != none && written_.push(id); // which has room
+        return id != none && written_.push({id, row}); // which has room
     }
 
     /// Whether this very change has left the slot's bytes as they are now. What it did earlier or later is another change's business.
@@ -267,10 +274,12 @@ private:
         return change.kind == storage::ChangeKind::Changed && row != nullptr && place(slot).untouched(state.changes().before(change), row);
     }
 
-    /// Whether the row has this key now.
-    [[nodiscard]] bool is_current(const storage::Root& root, Id id) const noexcept {
-        return has_key(id, row_of(root, index_[id].source, rules_->slot(index_[id].slot).table->id));
+    /// The row that has this key now; null if it has another, or is gone.
+    [[nodiscard]] const std::byte* current_row(const storage::Root& root, Id id) const noexcept {
+        const std::byte* const row = row_of(root, index_[id].source, rules_->slot(index_[id].slot).table->id);
+        return has_key(id, row) ? row : nullptr;
     }
+    [[nodiscard]] bool is_current(const storage::Root& root, Id id) const noexcept { return current_row(root, id) != nullptr; }
     /// Whether `row`, that of the entry's source or null, has the entry's key.
     [[nodiscard]] bool has_key(Id id, const std::byte* row) const noexcept {
         const KeyIndex::Entry& entry = index_[id];
@@ -280,7 +289,7 @@ private:
     template <typename Visit>
     [[nodiscard]] bool for_each_slot(const storage::Change& change, Visit&& visit) const noexcept {
         if (change.kind != storage::ChangeKind::Destroyed) {
-            const std::vector<std::uint32_t>& slots = rules_->table(change.table).slots;
+            const auto& slots = rules_->table(change.table).slots;
             return std::all_of(slots.begin(), slots.end(), visit);
         }
         bool going_on = true;
@@ -295,10 +304,10 @@ private:
                                                              : root.entity_at(change.index);
     }
 
-    /// A row other than `except`'s that has, in unique slot `slot`, the value that lies at `value` in `row`.
-    [[nodiscard]] Id find_holder(const storage::Root& root, std::uint32_t slot, const KeyPlace& value, const std::byte* row,
-                                 std::uint64_t except) const noexcept {
-        for (Id id = index_.first_of_key(key_of_value(slot, value, row)); id != none; id = index_[id].next) {
+    /// A row other than `except`'s that has, in unique slot `slot`, the value that lies at `value` in `row`, and whose key is `key`.
+    [[nodiscard]] Id find_holder(const storage::Root& root, std::uint32_t slot, std::uint64_t key, const KeyPlace& value,
+                                 const std::byte* row, std::uint64_t except) const noexcept {
+        for (Id id = index_.first_of_key(key); id != none; id = index_[id].next) {
             if (index_[id].slot != slot || index_[id].source == except) {
                 continue;
             }
@@ -312,7 +321,7 @@ private:
 
     [[nodiscard]] bool target_exists(const storage::Root& root, const KeySlot& slot, const std::byte* row) const noexcept {
         if (slot.target_slot != KeySlot::no_slot) {
-            return find_holder(root, slot.target_slot, slot.place, row, nobody) != none;
+            return find_holder(root, slot.target_slot, key_of_value(slot.target_slot, slot.place, row), slot.place, row, nobody) != none;
         }
         const Entity target = slot.place.entity(row);
         const storage::EntityRecord* const record = root.find_living(target);
@@ -400,7 +409,12 @@ private:
 
     const Rules* rules_;
     KeyIndex index_;
-    GrowArray<Id> written_; ///< New in the index.
+    /// New in the index, and the row it is of as long as nothing is changed.
+    struct Written {
+        Id id;
+        const std::byte* row;
+    };
+    GrowArray<Written> written_;
     GrowArray<Id> stale_;   ///< To leave it.
     GrowArray<Id> blocked_; ///< Name something that was gone when they were looked at.
 };

@@ -2,6 +2,7 @@
 /// Checks one row by itself: bounds, enum values, text, bools, references that must not be null.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/schema.hpp"
 #include "ecsdb/schema/spelling.hpp"
 #include "ecsdb/schema/utf8.hpp"
@@ -14,7 +15,6 @@
 #include <string_view>
 #include <utility>
 #include <variant>
-#include <vector>
 
 namespace ecsdb::constraint {
 
@@ -206,7 +206,7 @@ private:
     }
 
     const Schema* schema_;
-    std::vector<const Field*> fields_;
+    List<const Field*> fields_;
 };
 
 } // namespace ecsdb::constraint

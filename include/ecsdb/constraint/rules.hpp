@@ -6,7 +6,9 @@
 #include "ecsdb/constraint/row_check.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/entity.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/schema.hpp"
+#include "ecsdb/storage/changes.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -92,6 +94,12 @@ struct TableRules {
     TableId parent = no_table;
     bool named_by_entity = false; ///< Foreign keys name its rows by their entity …
     bool named_by_value = false;  ///< … or by a unique field of it.
+
+    /// Nothing is promised of its rows, nor of others that depend on them: any change of them will do.
+    [[nodiscard]] bool empty() const noexcept {
+        return check.empty() && contents.empty() && slots.empty() && children.empty() && parent == no_table && !named_by_entity &&
+               !named_by_value;
+    }
 };
 
 /// All promises of a schema. Fixed once made; any thread may read.
@@ -120,6 +128,9 @@ public:
                 tables_[table.parent].children.push_back(table.id);
             }
         }
+        for (const TableRules& table : tables_) {
+            concerns_.push_back(table.empty() ? 0 : 1);
+        }
     }
 
     [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }
@@ -130,9 +141,12 @@ public:
 
     /// Nothing to keep: any rows will do.
     [[nodiscard]] bool empty() const noexcept {
-        return slots_.empty() && std::all_of(tables_.begin(), tables_.end(), [](const TableRules& table) {
-                   return table.check.empty() && table.contents.empty() && table.parent == no_table;
-               });
+        return std::all_of(tables_.begin(), tables_.end(), [](const TableRules& table) { return table.empty(); });
+    }
+    /// Whether a change may break a promise, or have others follow it.
+    [[nodiscard]] bool concerns(const storage::Change& change) const noexcept {
+        return change.kind == storage::ChangeKind::Destroyed ? !slots_.empty()
+                                                             : change.kind != storage::ChangeKind::Created && concerns_[change.table] != 0;
     }
 
 private:
@@ -171,8 +185,9 @@ private:
     }
 
     const Schema* schema_;
-    std::vector<TableRules> tables_;
-    std::vector<KeySlot> slots_;
+    List<TableRules> tables_;
+    List<KeySlot> slots_;
+    List<std::uint8_t> concerns_; ///< By table: its rules are not empty.
 };
 
 /// The first field of `table` that a whole-column update could break without anybody noticing, or null: one that is bounded, an enum, text,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/slice.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -75,13 +76,17 @@ public:
     [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
     [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return data_[i]; }
     [[nodiscard]] T& back() noexcept { return data_[size_ - 1]; }
-    // Walking needs no span: each type of span costs whoever includes it some 8 ms.
+    [[nodiscard]] T* data() noexcept { return data_; }
+    [[nodiscard]] const T* data() const noexcept { return data_; }
     [[nodiscard]] T* begin() noexcept { return data_; }
     [[nodiscard]] T* end() noexcept { return data_ + size_; }
     [[nodiscard]] const T* begin() const noexcept { return data_; }
     [[nodiscard]] const T* end() const noexcept { return data_ + size_; }
     [[nodiscard]] std::span<T> view() noexcept { return {data_, size_}; }
     [[nodiscard]] std::span<const T> view() const noexcept { return {data_, size_}; }
+    /// The same for types of which no interface names a span.
+    [[nodiscard]] Slice<T> slice() noexcept { return {data_, size_}; }
+    [[nodiscard]] Slice<const T> slice() const noexcept { return {data_, size_}; }
 
 private:
     static constexpr std::size_t alignment = std::max(alignof(T), alignof(std::max_align_t));

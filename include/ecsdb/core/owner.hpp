@@ -1,8 +1,8 @@
 /// @file
-/// Owns one object on the heap: a std::unique_ptr that costs whoever includes it a tenth (8 ms less for each type).
+/// Owns one object on the heap: a std::unique_ptr that costs whoever includes it a tenth.
 #pragma once
 
-#include <utility>
+#include <cstddef>
 
 namespace ecsdb {
 
@@ -22,12 +22,21 @@ public:
     [[nodiscard]] T* get() const noexcept { return object_; }
     [[nodiscard]] T& operator*() const noexcept { return *object_; }
     T* operator->() const noexcept { return object_; }
+    [[nodiscard]] bool operator==(std::nullptr_t) const noexcept { return object_ == nullptr; }
     [[nodiscard]] explicit operator bool() const noexcept { return object_ != nullptr; }
 
     /// Deletes what it owned, after it has taken `object`.
-    void reset(T* object = nullptr) noexcept { delete std::exchange(object_, object); }
+    void reset(T* object = nullptr) noexcept {
+        T* const before = object_;
+        object_ = object;
+        delete before;
+    }
     /// Gives up what it owned without deleting it.
-    [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
+    [[nodiscard]] T* release() noexcept {
+        T* const released = object_;
+        object_ = nullptr;
+        return released;
+    }
 
 private:
     T* object_ = nullptr;

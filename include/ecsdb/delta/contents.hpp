@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/ids.hpp"
 #include "ecsdb/schema/schema.hpp"
 
@@ -58,7 +59,7 @@ private:
 };
 
 /// Bytes of a section's body with these entries, which are sorted by index, then by field.
-[[nodiscard]] inline std::size_t contents_size(std::span<const ContentEntry> entries) noexcept {
+[[nodiscard]] inline std::size_t contents_size(Slice<const ContentEntry> entries) noexcept {
     std::size_t size = 0;
     std::uint32_t previous = 0;
     for (const ContentEntry& entry : entries) {
@@ -69,7 +70,7 @@ private:
 }
 
 /// Writes that body; returns its end.
-inline std::byte* store_contents(std::byte* out, std::span<const ContentEntry> entries) noexcept {
+inline std::byte* store_contents(std::byte* out, Slice<const ContentEntry> entries) noexcept {
     std::uint32_t previous = 0;
     for (const ContentEntry& entry : entries) {
         out = store_varint(store_varint(store_varint(out, entry.index - previous), entry.field), entry.bytes.size());

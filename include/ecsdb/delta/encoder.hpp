@@ -2,6 +2,7 @@
 /// Writes a delta: the header, the entities created and destroyed, the rows of each table, the version increments.
 #pragma once
 
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/contents.hpp"
 #include "ecsdb/delta/runs.hpp"
 
@@ -12,7 +13,7 @@ namespace detail {
 /// `RowChange`s as `RunWriter` wants them: the mask is what really differs.
 class ChangedRows {
 public:
-    ChangedRows(const Table& table, std::span<const RowChange> changes) noexcept : comparison_{table}, changes_{changes} {}
+    ChangedRows(const Table& table, Slice<const RowChange> changes) noexcept : comparison_{table}, changes_{changes} {}
     [[nodiscard]] std::size_t size() const noexcept { return changes_.size(); }
     [[nodiscard]] std::uint32_t index(std::uint32_t i) const noexcept { return changes_[i].index; }
     [[nodiscard]] RowChangeKind kind(std::uint32_t i) const noexcept { return changes_[i].kind; }
@@ -21,7 +22,7 @@ public:
 
 private:
     RowComparison comparison_;
-    std::span<const RowChange> changes_;
+    Slice<const RowChange> changes_;
 };
 
 /// Calls `visit(first index, count, generation)` for the ranges of entities sorted by index.
@@ -74,8 +75,9 @@ public:
         const bool has_origin = !header.origin.is_empty();
         bytes[0] = std::byte{format_version};
         bytes[1] = static_cast<std::byte>((header.counted ? flag_counted : 0) | (header.merged ? flag_merged : 0) |
-                                          (header.time != 0 ? flag_time : 0) | (header.tick != 0 ? flag_tick : 0) |
-                                          (has_origin ? flag_origin : 0) | (header.clock.empty() ? 0 : flag_clock));
+                                          (header.absolute ? flag_absolute : 0) | (header.time != 0 ? flag_time : 0) |
+                                          (header.tick != 0 ? flag_tick : 0) | (has_origin ? flag_origin : 0) |
+                                          (header.clock.empty() ? 0 : flag_clock));
         std::byte* next = store_varint(bytes + 2, header.from);
         next = store_varint(next, header.to - header.from);
         if (header.time != 0) {
@@ -126,7 +128,7 @@ public:
 
     /// The rows of `table` that were added, removed or written, sorted by index, each at most once. Of a written row only the fields whose
     /// bytes differ are kept; if none does, that it was written. Rows of destroyed entities are not listed.
-    void table(const Table& table, std::span<const RowChange> changes) noexcept {
+    void table(const Table& table, Slice<const RowChange> changes) noexcept {
         if (changes.size() == 1 && table.fields.size() < 64) [[likely]] {
             one_row(table, changes[0]);
         } else if (!changes.empty()) {
@@ -153,7 +155,7 @@ public:
     }
 
     /// For deltas that are not counted: sorted by index, each at most once, no increment 0.
-    void versions(std::span<const VersionIncrement> increments) noexcept {
+    void versions(Slice<const VersionIncrement> increments) noexcept {
         if (increments.empty()) {
             return;
         }
@@ -172,14 +174,14 @@ public:
             sorted = copy;
         }
         std::size_t size = 0;
-        for_each_version_group({sorted, increments.size()}, [&](std::span<const VersionIncrement> group, const detail::IdPlan& plan) {
+        for_each_version_group({sorted, increments.size()}, [&](Slice<const VersionIncrement> group, const detail::IdPlan& plan) {
             size += varint_size(version_head(group, plan)) + varint_size(group[0].increment) + plan.bytes;
         });
         std::byte* next = section(SectionKind::Versions, 0, size);
         if (next == nullptr) {
             return;
         }
-        for_each_version_group({sorted, increments.size()}, [&](std::span<const VersionIncrement> group, const detail::IdPlan& plan) {
+        for_each_version_group({sorted, increments.size()}, [&](Slice<const VersionIncrement> group, const detail::IdPlan& plan) {
             next = store_varint(store_varint(next, version_head(group, plan)), group[0].increment);
             next = detail::store_ids(next, plan.form, static_cast<std::uint32_t>(group.size()),
                                      [group](std::uint32_t i) { return group[i].index; });
@@ -188,7 +190,7 @@ public:
 
     /// What `text` and `blob` fields of rows that the other sections name hold now, sorted by index, then by field, each at most once. Of
     /// an added row the empty ones are left out.
-    void contents(const Table& table, std::span<const ContentEntry> entries) noexcept {
+    void contents(const Table& table, Slice<const ContentEntry> entries) noexcept {
         if (entries.empty()) {
             return;
         }
@@ -196,6 +198,9 @@ public:
             detail::store_contents(body, entries);
         }
     }
+
+    /// All sections at once, as they lie in another delta (`DeltaView::section_bytes`): instead of the calls above.
+    void sections(std::span<const std::byte> bytes) noexcept { out_->append(bytes); }
 
     /// The delta is complete, if its buffer has not failed.
     void end() noexcept { out_ = nullptr; }
@@ -272,7 +277,7 @@ private:
     }
 
     template <typename Visit>
-    static void for_each_version_group(std::span<const VersionIncrement> sorted, Visit&& visit) noexcept {
+    static void for_each_version_group(Slice<const VersionIncrement> sorted, Visit&& visit) noexcept {
         for (std::size_t i = 0; i < sorted.size();) {
             detail::IdMeter meter;
             std::size_t end = i;
@@ -283,7 +288,7 @@ private:
             i = end;
         }
     }
-    [[nodiscard]] static std::uint64_t version_head(std::span<const VersionIncrement> group, const detail::IdPlan& plan) noexcept {
+    [[nodiscard]] static std::uint64_t version_head(Slice<const VersionIncrement> group, const detail::IdPlan& plan) noexcept {
         return std::uint64_t{group.size() - 1} << 2U | static_cast<unsigned>(plan.form);
     }
 

@@ -15,7 +15,8 @@ namespace ecsdb::delta {
 // On-disk constants. Changing one breaks every log: add a new section kind or flag instead.
 inline constexpr std::uint8_t format_version = 1;
 
-/// Bits of the header's flags byte. The first two mean something by themselves; the others say which parts of the header follow.
+/// Bits of the header's flags byte. The first two and `absolute` mean something by themselves; the others say which parts of the header
+/// follow.
 enum HeaderFlag : std::uint8_t {
     flag_counted = 1,
     flag_merged = 2,
@@ -23,7 +24,8 @@ enum HeaderFlag : std::uint8_t {
     flag_tick = 8,
     flag_origin = 16,
     flag_clock = 32,
-    flags_known = 63,
+    flag_absolute = 64,
+    flags_known = 127,
 };
 
 enum class SectionKind : std::uint8_t {
@@ -76,6 +78,8 @@ struct Header {
     std::span<const std::byte> clock; ///< A vector clock, not interpreted here.
     bool counted = false;             ///< The version of every entity touched grows by 1.
     bool merged = false;              ///< The joint effect of several transactions.
+    /// Generations and versions are what they are to be, whatever they were: they may go back.
+    bool absolute = false;
 };
 
 /// One entity's share of a Versions section.

@@ -93,7 +93,7 @@ std::byte* store_ids(std::byte* out, IdForm form, std::uint32_t count, IndexOf&&
 }
 
 /// A varint in its shortest form; the reader fails, or 'shortest' becomes false, otherwise.
-[[nodiscard]] inline std::uint64_t read_shortest(ByteReader& reader, bool& shortest) noexcept {
+[[nodiscard]] ECSDB_ALWAYS_INLINE std::uint64_t read_shortest(ByteReader& reader, bool& shortest) noexcept {
     const std::size_t before = reader.offset();
     const std::uint64_t value = reader.read_varint();
     const std::size_t size = reader.offset() - before;

@@ -25,6 +25,10 @@ public:
             return std::move(parsed).error();
         }
         const Header& header = parsed->header();
+        if (header.absolute) {
+            return Error{ErrorCode::Unsupported, "delta to version " + std::to_string(header.to) +
+                                                     ": an absolute one (of a restored state) cannot be merged with others"};
+        }
         if (deltas_ != 0 && header.from != header_.to) {
             return Error{ErrorCode::Gap,
                          "begins at version " + std::to_string(header.from) + ", but the one before ends at " + std::to_string(header_.to)};
@@ -76,10 +80,10 @@ public:
             }
         }
         if (!header_.counted) {
-            encoder.versions(versions_);
+            encoder.versions({versions_.data(), versions_.size()});
         }
         for (const TableSum& sum : sums) {
-            encoder.contents(sum.table, sum.contents);
+            encoder.contents(sum.table, {sum.contents.data(), sum.contents.size()});
         }
         encoder.end();
         if (out.failed()) {

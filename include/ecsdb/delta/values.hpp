@@ -2,11 +2,11 @@
 /// Tells bytes that are a value of their field from bytes that are not: a bool of 2, an enum's unnamed number, text that is not UTF-8.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/delta/view.hpp"
 #include "ecsdb/schema/utf8.hpp"
 
 #include <string>
-#include <vector>
 
 namespace ecsdb::delta {
 
@@ -209,7 +209,7 @@ private:
 
     const Schema* schema_;
     const Table* table_;
-    std::vector<const Field*> fields_;
+    List<const Field*> fields_;
 };
 
 /// A `ValueCheck` for every table of a schema, which must outlive it: made once, for many deltas.
@@ -227,7 +227,7 @@ public:
 
 private:
     const Schema* schema_;
-    std::vector<ValueCheck> checks_;
+    List<ValueCheck> checks_;
 };
 
 } // namespace ecsdb::delta

@@ -8,20 +8,9 @@
 #include "ecsdb/delta/ids.hpp"
 
 #include <string>
+#include <utility>
 
 namespace ecsdb::delta {
-
-/// One section, as a view into the delta.
-struct Section {
-    std::uint8_t kind = 0; ///< A `SectionKind`, or an unknown one that may be skipped.
-    std::uint64_t id = 0;  ///< Rows, Columns, Contents: the table. Entities: the shard.
-    std::span<const std::byte> body;
-    std::span<const std::byte> whole; ///< With its head: what a consumer that forwards single sections sends.
-
-    [[nodiscard]] bool is(SectionKind wanted) const noexcept { return kind == static_cast<std::uint8_t>(wanted); }
-    [[nodiscard]] bool has_rows() const noexcept { return is(SectionKind::Rows) || is(SectionKind::Columns); }
-    [[nodiscard]] bool is_of_table() const noexcept { return has_rows() || is(SectionKind::Contents); }
-};
 
 /// Rows of one table to which the same happened, as a view into the delta.
 struct Run {
@@ -33,6 +22,11 @@ struct Run {
     std::uint32_t stride = 0; ///< Bytes of one row's values.
     const std::byte* ids = nullptr;
     std::span<const std::byte> values; ///< `count * stride` bytes.
+
+    [[nodiscard]] std::uint32_t first_index() const noexcept {
+        const std::byte* first = ids;
+        return static_cast<std::uint32_t>(detail::load_varint(first));
+    }
 
     /// Calls `visit(entity index)` for each row, in order.
     template <typename Visit>
@@ -50,6 +44,19 @@ struct Run {
             row += stride;
         });
     }
+};
+
+/// One section, as a view into the delta.
+struct Section {
+    std::uint8_t kind = 0; ///< A `SectionKind`, or an unknown one that may be skipped.
+    std::uint64_t id = 0;  ///< Rows, Columns, Contents: the table. Entities: the shard.
+    std::span<const std::byte> body;
+    std::span<const std::byte> whole; ///< With its head: what a consumer that forwards single sections sends.
+    const Run* only_run = nullptr;    ///< The one run that it has, if that is known already; part of the `DeltaView`.
+
+    [[nodiscard]] bool is(SectionKind wanted) const noexcept { return kind == static_cast<std::uint8_t>(wanted); }
+    [[nodiscard]] bool has_rows() const noexcept { return is(SectionKind::Rows) || is(SectionKind::Columns); }
+    [[nodiscard]] bool is_of_table() const noexcept { return has_rows() || is(SectionKind::Contents); }
 };
 
 /// Consecutive entities of one generation.
@@ -174,6 +181,8 @@ private:
 class EntityReader {
 public:
     explicit EntityReader(std::span<const std::byte> body) noexcept : reader_{body} { destroyed_left_ = read_shortest(reader_, shortest_); }
+    /// In an absolute delta a list of ends may say that nobody ever lived there.
+    EntityReader(std::span<const std::byte> body, bool absolute) noexcept : EntityReader{body} { least_ended_ = absolute ? 0 : 1; }
 
     [[nodiscard]] bool at_end() const noexcept { return destroyed_left_ == 0 && reader_.remaining() == 0; }
     [[nodiscard]] std::size_t offset() const noexcept { return reader_.offset(); }
@@ -193,7 +202,7 @@ public:
         if (start > last_index || more >= last_index || expected + start + more > last_index) {
             return "an entity index is out of range";
         }
-        if (generation == 0 || generation > Entity::max_generation) {
+        if (generation < (created ? 1 : least_ended_) || generation > Entity::max_generation) {
             return "an entity's generation is out of range";
         }
         if (!first_of_list && start == 0 && generation == range.generation) {
@@ -209,6 +218,7 @@ public:
 private:
     ByteReader reader_;
     std::uint64_t destroyed_left_ = 0;
+    std::uint64_t least_ended_ = 0; ///< Generation; what was checked before need not be told.
     bool started_ = false;
     bool shortest_ = true;
 };
@@ -315,6 +325,8 @@ public:
     }
 
     [[nodiscard]] const Header& header() const noexcept { return header_; }
+    /// All sections as they lie in the delta.
+    [[nodiscard]] std::span<const std::byte> section_bytes() const noexcept { return section_bytes_; }
     /// The header as it lies in the delta; followed by any of the sections in their order, it is a delta again.
     [[nodiscard]] std::span<const std::byte> header_bytes() const noexcept { return header_bytes_; }
 
@@ -323,28 +335,25 @@ public:
     void for_each_section(Visit&& visit) const {
         ByteReader reader{section_bytes_};
         Section section;
+        bool has_runs = false;
         while (reader.remaining() != 0 && detail::read_section(reader, section) == nullptr) {
+            section.only_run = section.has_rows() && !std::exchange(has_runs, true) ? first_run() : nullptr;
             visit(static_cast<const Section&>(section));
         }
     }
 
-    /// The first run of rows, if rows are what the delta begins with: a look ahead that costs little.
-    [[nodiscard]] std::optional<Run> first_run() const noexcept {
-        ByteReader reader{section_bytes_};
-        Section section;
-        Run run;
-        if (reader.remaining() == 0 || detail::read_section(reader, section) != nullptr || !section.has_rows()) {
-            return std::nullopt;
-        }
-        detail::RunReader runs{section};
-        return !runs.at_end() && runs.next(run) == nullptr ? std::optional{run} : std::nullopt;
-    }
+    /// The run of the first section with rows, if that section is a single run; else null.
+    [[nodiscard]] const Run* first_run() const noexcept { return first_run_.count != 0 ? &first_run_ : nullptr; }
 
     /// Calls `visit(const Run&)` for each run of a section with rows, `visit(const EntityRange&)` for each range of the Entities
     /// section, `visit(index, increment)` for each entity of the Versions section; nothing for other sections. `section` must come from a
     /// checked delta.
     template <typename Visit>
     static void for_each_run(const Section& section, Visit&& visit) {
+        if (section.only_run != nullptr) {
+            visit(*section.only_run);
+            return;
+        }
         detail::RunReader runs{section};
         for (Run run; !runs.at_end() && runs.next(run) == nullptr;) {
             visit(static_cast<const Run&>(run));
@@ -415,6 +424,7 @@ private:
         bool shortest = true;
         header_.counted = (flags & flag_counted) != 0;
         header_.merged = (flags & flag_merged) != 0;
+        header_.absolute = (flags & flag_absolute) != 0;
         header_.from = detail::read_shortest(reader, shortest);
         const std::uint64_t step = detail::read_shortest(reader, shortest);
         header_.to = header_.from + step;
@@ -435,6 +445,9 @@ private:
         if (header_.to <= header_.from) {
             return "a delta must end after its start";
         }
+        if (header_.absolute && header_.counted) {
+            return "an absolute delta counts nothing by itself";
+        }
         if (((flags & flag_time) != 0 && header_.time == 0) || ((flags & flag_tick) != 0 && header_.tick == 0) ||
             ((flags & flag_origin) != 0 && header_.origin.is_empty()) || ((flags & flag_clock) != 0 && header_.clock.empty())) {
             return "a part of the header is there, but empty";
@@ -443,7 +456,7 @@ private:
     }
 
     /// Null, or what is wrong, `inside` bytes into the body.
-    [[nodiscard]] const char* check_section(const Section& section, std::size_t& inside) const noexcept {
+    [[nodiscard]] const char* check_section(const Section& section, std::size_t& inside) noexcept {
         if (section.body.empty()) {
             return "a section is empty";
         }
@@ -457,21 +470,40 @@ private:
             return nullptr;
         };
         if (section.has_rows()) {
-            return section.id < no_table ? check(detail::RunReader{section}, Run{}) : "a table id is out of range";
+            return section.id < no_table ? check_runs(section, inside) : "a table id is out of range";
         }
         if (section.is(SectionKind::Contents)) {
             return section.id < no_table ? check(detail::ContentReader{section.body}, ContentEntry{}) : "a table id is out of range";
         }
         if (section.is(SectionKind::Entities)) {
-            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body}, EntityRange{}) : "a shard is out of range";
+            return section.id <= Entity::max_shard ? check(detail::EntityReader{section.body, header_.absolute}, EntityRange{})
+                                                   : "a shard is out of range";
         }
         return section.id == 0 && !header_.counted ? check(detail::VersionReader{section.body}, detail::VersionGroup{})
                                                    : "there should be no such Versions section";
     }
 
+    /// The same for the runs of a section; remembers the run where it is the first section of them and has one.
+    [[nodiscard]] const char* check_runs(const Section& section, std::size_t& inside) noexcept {
+        detail::RunReader runs{section};
+        Run run;
+        std::size_t count = 0;
+        for (; count == 0 || !runs.at_end(); ++count) {
+            inside = runs.offset();
+            if (const char* const problem = runs.next(run)) {
+                return problem;
+            }
+        }
+        first_run_ = !has_runs_ && count == 1 ? run : first_run_;
+        has_runs_ = true;
+        return nullptr;
+    }
+
     Header header_;
     std::span<const std::byte> header_bytes_;
     std::span<const std::byte> section_bytes_;
+    Run first_run_; ///< Without rows where there is no such.
+    bool has_runs_ = false;
 };
 
 } // namespace ecsdb::delta

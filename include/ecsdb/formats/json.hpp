@@ -8,7 +8,7 @@
 
 namespace ecsdb::formats {
 
-/// The format `json`. Loading keeps the whole document in memory, several times the size of its text.
+/// The format `json`. Loading reads entity by entity, and keeps no more of the document than one.
 class JsonFormat final : public Format {
 public:
     [[nodiscard]] std::string_view format_name() const noexcept override { return "json"; }

@@ -10,6 +10,7 @@
 #include "ecsdb/transaction/transaction.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -63,15 +64,16 @@ public:
             return Error{ErrorCode::OutOfMemory, "a load brings at most 2^32 - 1 entities"};
         }
         entities_.push_back({id, group_, group.count++});
-        for (Column& column : group.columns) {
-            column.rows.resize(column.rows.size() + column.stride);
+        if (group.count > group.room) [[unlikely]] {
+            make_room(group);
         }
         return {};
     }
     /// The row in the `position`-th of the tables `begin` was told, zeros so far. Valid until the next `begin`.
     [[nodiscard]] std::byte* row(std::size_t position) noexcept {
-        Column& column = groups_[group_].columns[position];
-        return column.rows.data() + column.rows.size() - column.stride;
+        Group& group = groups_[group_];
+        Column& column = group.columns[position];
+        return column.rows.data() + std::size_t{group.count - 1} * column.stride;
     }
     /// Gives a `text` or `blob` field of that row its content. The bytes must outlive the load.
     void set_content(std::size_t position, FieldId field, std::span<const std::byte> bytes) {
@@ -129,6 +131,7 @@ private:
         std::vector<std::uint32_t> sparse; ///< … and these by entity.
         std::uint32_t count = 0;
         std::uint32_t first = 0; ///< Where its entities begin among all.
+        std::size_t room = 0;    ///< For so many entities; the rows of those to come are zeros.
     };
     struct Gathered {
         StableId id;
@@ -155,6 +158,7 @@ private:
         for (std::uint32_t i = 0; i < tables.size(); ++i) {
             const Table& table = schema_.table(tables[i]);
             group.columns.push_back({table.id, table.size, {}});
+            any_references_ = any_references_ || with_references_[table.id];
             (table.storage == Storage::Table ? group.dense : group.sparse).push_back(i);
         }
         std::sort(group.dense.begin(), group.dense.end(), [&](std::uint32_t a, std::uint32_t b) { return tables[a] < tables[b]; });
@@ -167,6 +171,13 @@ private:
         groups_.push_back(std::move(group));
         group_of_.emplace(std::move(key), group_);
         return {};
+    }
+
+    ECSDB_NOINLINE static void make_room(Group& group) {
+        group.room = std::max<std::size_t>(group.room * 4, 16);
+        for (Column& column : group.columns) {
+            column.rows.resize(group.room * column.stride);
+        }
     }
 
     // Which entity has which stable id: positions + 1 in `entities_`, by hash; 0 is free. At least half are.
@@ -200,11 +211,9 @@ private:
     [[nodiscard]] Result<void> create_all(WriteState& write, LoadReport& report) {
         for (std::size_t i = 0; i < entities_.size(); ++i) {
             const Gathered& gathered = entities_[i];
-            if (options_.keep_stable_ids) {
-                if (const Entity holder = write.find(gathered.id); holder) {
-                    return Error{ErrorCode::AlreadyExists, "stable id " + gathered.id.to_string() + " is that of entity " +
-                                                               std::to_string(holder.index()) + " already"};
-                }
+            if (const Entity holder = options_.keep_stable_ids ? write.find(gathered.id) : Entity{}; holder) {
+                return Error{ErrorCode::AlreadyExists,
+                             "stable id " + gathered.id.to_string() + " is that of entity " + std::to_string(holder.index()) + " already"};
             }
             entity_of_[i] = member(groups_[gathered.group], gathered.row);
         }
@@ -217,10 +226,33 @@ private:
             }
         }
         report.created = entities_.size();
-        for (std::size_t i = 0; options_.keep_stable_ids && i < entities_.size(); ++i) {
-            if (Result<void> named = give_id(write, i); !named) {
-                return named;
+        return options_.keep_stable_ids ? give_ids(write) : Result<void>{};
+    }
+
+    /// Gives every entity, all of which have been created, the stable id it came with.
+    [[nodiscard]] Result<void> give_ids(WriteState& write) {
+        const TableId table = write.buffer().store().stable_ids().imported_table();
+        if (table == no_table) {
+            return no_table_for_ids();
+        }
+        constexpr std::size_t most = storage::WriteBuffer::most_at_once;
+        std::array<ImportedId, most> ids;
+        std::array<storage::WriteBuffer::RowOf, most> rows;
+        for (std::size_t done = 0; done < entities_.size();) {
+            const std::size_t count = std::min(most, entities_.size() - done);
+            for (std::size_t i = 0; i < count; ++i) {
+                ids[i] = ImportedId{entities_[done + i].id};
+                rows[i] = {entity_of_[done + i], reinterpret_cast<const std::byte*>(&ids[i])};
             }
+            const auto [inserted, refused] = write.buffer().insert_many(table, {rows.data(), count});
+            if (refused) {
+                write.buffer().mark_broken();
+                return Error{ErrorCode::OutOfMemory, "no memory for the stable ids of the entities"};
+            }
+            if (Result<void> named = inserted == 0 ? give_id(write, done) : Result<void>{}; !named) {
+                return named; // with what is the matter
+            }
+            done += std::max<std::size_t>(inserted, 1);
         }
         return {};
     }
@@ -297,11 +329,15 @@ private:
     [[nodiscard]] Result<void> give_id(WriteState& write, std::size_t i) const {
         const TableId table = write.buffer().store().stable_ids().imported_table();
         if (table == no_table) {
-            return Error{ErrorCode::SchemaMismatch, "schema `" + schema_.name() + "` has no table `" +
-                                                        std::string{ComponentTraits<ImportedId>::name} + "` to keep stable ids in"};
+            return no_table_for_ids();
         }
         const ImportedId row{entities_[i].id};
         return write.insert_row(entity_of_[i], table, reinterpret_cast<const std::byte*>(&row));
+    }
+
+    [[nodiscard]] Error no_table_for_ids() const {
+        return Error{ErrorCode::SchemaMismatch, "schema `" + schema_.name() + "` has no table `" +
+                                                    std::string{ComponentTraits<ImportedId>::name} + "` to keep stable ids in"};
     }
 
     /// Puts into the rows what only the writer knows: handles of contents, and whom references mean.
@@ -315,7 +351,7 @@ private:
             storage::put_handle(column.rows.data() + std::size_t{content.row} * column.stride,
                                 schema_.table(column.table).fields[content.field], *handle);
         }
-        for (const Gathered& gathered : entities_) {
+        for (const Gathered& gathered : any_references_ ? std::span<const Gathered>{entities_} : std::span<const Gathered>{}) {
             for (Column& column : groups_[gathered.group].columns) {
                 if (!with_references_[column.table]) {
                     continue;
@@ -357,6 +393,7 @@ private:
     const LoadOptions& options_;
     const Schema& schema_;
     std::vector<bool> with_references_; ///< By table.
+    bool any_references_ = false;       ///< In a table that rows have been gathered of.
     std::vector<TableId> saved_tables_;
     std::vector<Group> groups_;
     std::map<std::vector<TableId>, std::uint32_t> group_of_;

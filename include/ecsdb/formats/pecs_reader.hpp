@@ -52,15 +52,22 @@ public:
             const std::byte* const begin = next;
             const auto count = load_le<std::uint32_t>(next + id_size);
             next += entity_header_size;
+            bool is_like_last = count == found.size() && entity != 0; // mostly it is
             found.resize(count);
             at.resize(count);
-            tables.clear();
             for (std::uint32_t i = 0; i < count; ++i) {
-                found[i] = find_type(next, i);
+                const Type* const type = find_type(next, i);
+                is_like_last = is_like_last && found[i] == type;
+                found[i] = type;
                 at[i] = next;
                 next += component_header_size + load_le<std::uint32_t>(next + id_size);
-                if (found[i]->table != nullptr) {
-                    tables.push_back(found[i]->table->id);
+            }
+            if (!is_like_last) {
+                tables.clear();
+                for (const Type* const type : found) {
+                    if (type->table != nullptr) {
+                        tables.push_back(type->table->id);
+                    }
                 }
             }
             if (Result<void> begun = loader.begin(load_id(begin), tables); !begun) {

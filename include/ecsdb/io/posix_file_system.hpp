@@ -124,8 +124,8 @@ public:
             size = std::min(head + body - done, piece_bytes);
             const std::byte* piece = bytes.data() + done;
             if (reinterpret_cast<std::uintptr_t>(piece) % block_bytes != 0) {
-                std::memcpy(piece_.get(), piece, size);
-                piece = piece_.get();
+                std::memcpy(piece_.bytes, piece, size);
+                piece = piece_.bytes;
             }
             std::size_t written = 0;
             const bool transferred = transfer_all(size, written, [&](std::size_t from) {
@@ -198,15 +198,19 @@ private:
     static constexpr std::size_t block_bytes = 4096;
     static constexpr std::size_t piece_bytes = std::size_t{1} << 20U;
 
-    struct Free {
-        void operator()(std::byte* memory) const noexcept { std::free(memory); } // NOLINT: from aligned_alloc
+    struct Piece {
+        Piece() noexcept = default;
+        Piece(const Piece&) = delete;
+        Piece& operator=(const Piece&) = delete;
+        ~Piece() { std::free(bytes); } // NOLINT: from aligned_alloc
+        std::byte* bytes = nullptr;
     };
 
     /// A second descriptor of this very file, whatever its name is by now. False where there is none to be had; not tried again.
     [[nodiscard]] bool open_uncached() noexcept {
         if (!std::exchange(tried_uncached_, true)) {
-            piece_.reset(static_cast<std::byte*>(std::aligned_alloc(block_bytes, piece_bytes)));
-            if (piece_ != nullptr) {
+            piece_.bytes = static_cast<std::byte*>(std::aligned_alloc(block_bytes, piece_bytes));
+            if (piece_.bytes != nullptr) {
                 char name[32] = {};
                 std::snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor_.number());
                 uncached_ = open_descriptor(name, O_WRONLY | O_DIRECT);
@@ -218,7 +222,7 @@ private:
     FileDescriptor descriptor_;
     std::string path_;
     FileDescriptor uncached_{-1};
-    std::unique_ptr<std::byte, Free> piece_; // what is written past the cache on its way
+    Piece piece_; // what is written past the cache on its way
     bool tried_uncached_ = false;
 };
 

@@ -33,7 +33,7 @@ public:
         if (!opened || mode != FileMode::Read) {
             return opened;
         }
-        return std::unique_ptr<File>{std::make_unique<CountedFile>(*this, std::move(*opened))};
+        return std::unique_ptr<File>{new CountedFile{*this, std::move(*opened)}};
     }
     Result<void> create_directory(const std::string& path) noexcept override { return below_->create_directory(path); }
     [[nodiscard]] Result<std::vector<std::string>> list(const std::string& path) noexcept override { return below_->list(path); }

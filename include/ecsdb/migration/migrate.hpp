@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/constraint/whole_state.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/migration/rebuild.hpp"
@@ -15,7 +16,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -96,7 +96,7 @@ private:
     Result<void> migrate_from(const Schema& stored) {
         Options alone = options_;
         alone.own_thread = false;
-        Result<std::unique_ptr<Engine>> opened = open_engine(alone, std::nullopt, StoredSchema::AnyWillDo);
+        Result<Owner<Engine>> opened = open_engine(alone, std::nullopt, StoredSchema::AnyWillDo);
         if (!opened) {
             return std::move(opened).error();
         }
@@ -110,7 +110,7 @@ private:
         in_memory.own_thread = false;
         in_memory.allocator = options_.allocator;
         in_memory.clock = options_.clock;
-        Result<std::unique_ptr<Engine>> made = open_engine(in_memory, plan_.schema, StoredSchema::MustBeSame);
+        Result<Owner<Engine>> made = open_engine(in_memory, plan_.schema, StoredSchema::MustBeSame);
         if (!made) {
             return std::move(made).error();
         }
@@ -232,6 +232,8 @@ private:
         manifest.schema_hash = plan_.schema.hash();
         manifest.snapshot = {.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc};
         manifest.previous_snapshot = {}; // of another schema
+        manifest.snapshot_bases.clear();
+        manifest.previous_bases.clear();
         manifest.first_needed_segment = *first_needed;
         manifest.durable_lsn = std::max(manifest.durable_lsn, version);
         manifest.reserved_index_mark = next_fresh;

@@ -119,7 +119,7 @@ public:
         if (!opened) {
             return std::move(opened).error();
         }
-        return std::unique_ptr<File>{std::move(*opened)};
+        return std::unique_ptr<File>{opened->release()};
     }
     [[nodiscard]] Result<std::vector<std::string>> list(const std::string&) noexcept override {
         std::vector<std::string> names;

@@ -6,6 +6,8 @@
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/core/compression.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/io/read_only_file.hpp"
@@ -23,7 +25,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::recovery {
 
@@ -121,12 +122,12 @@ class ArchivedSegment final : public ReadOnlyFile {
 public:
     /// Reads the header and finds the blocks. `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Allocator and file system must
     /// outlive it.
-    [[nodiscard]] static Result<std::unique_ptr<ArchivedSegment>> open(FileSystem& files, const std::string& path, Allocator& allocator) {
+    [[nodiscard]] static Result<Owner<ArchivedSegment>> open(FileSystem& files, const std::string& path, Allocator& allocator) {
         auto file = files.open(path, FileMode::Read);
         if (!file) {
             return std::move(file).error();
         }
-        std::unique_ptr<ArchivedSegment> segment{new ArchivedSegment{std::move(*file), path, allocator}};
+        Owner<ArchivedSegment> segment{new ArchivedSegment{std::move(*file), path, allocator}};
         if (auto found = segment->find_blocks(); !found) {
             return std::move(found).error().in(path);
         }
@@ -257,7 +258,7 @@ private:
     std::string path_;
     ArchivedHeader header_;
     std::uint32_t header_crc_ = 0;
-    std::vector<Block> blocks_;
+    List<Block> blocks_;
     ByteBuffer stored_;
     ByteBuffer unpacked_; ///< The block `held_`.
     std::size_t held_ = none;

@@ -3,6 +3,9 @@
 #pragma once
 
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/recovery/archived_segment.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
@@ -20,7 +23,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -64,9 +66,9 @@ struct ArchivedSnapshot {
 /// What lies in an archive, by the headers of its files.
 struct ArchiveContents {
     wal::DatabaseId database{};
-    std::vector<ArchivedFile> segments;      ///< By number.
-    std::vector<ArchivedSnapshot> snapshots; ///< By version, then epoch.
-    std::vector<std::string> problems;       ///< Files whose headers are damaged, or of another database.
+    List<ArchivedFile> segments;       ///< By number.
+    List<ArchivedSnapshot> snapshots;  ///< By version, then epoch.
+    std::vector<std::string> problems; ///< Files whose headers are damaged, or of another database.
 
     [[nodiscard]] bool empty() const noexcept { return segments.empty() && snapshots.empty(); }
     [[nodiscard]] std::uint64_t bytes() const noexcept {
@@ -117,7 +119,7 @@ struct ArchiveContents {
             if (!opened && !is_damage(opened.error())) {
                 return opened.error().clone();
             }
-            const auto* const header = opened ? &opened->header() : nullptr;
+            const auto* const header = opened && !opened->header().is_incremental() ? &opened->header() : nullptr;
             if (header == nullptr || name != archived_snapshot_name(header->lsn, header->identity.epoch)) {
                 contents.problems.push_back(opened ? path + ": holds another snapshot" : opened.error().message());
             } else if (belongs(header->identity.database, path)) {
@@ -184,19 +186,19 @@ public:
 
     /// Works on a thread of its own from now on; without, `wake` does the work itself.
     void start() {
-        thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) {
-            while (!stop.stop_requested()) {
+        thread_.reset(new Thread{[this](const Thread::Stop& stop) {
+            while (!stop.requested()) {
                 if (due_.exchange(false, std::memory_order_seq_cst)) {
                     static_cast<void>(step());
                     continue;
                 }
-                bell_.sleep(no_timeout, [&] { return due_.load(std::memory_order_seq_cst) || stop.stop_requested(); });
+                bell_.sleep(no_timeout, [&] { return due_.load(std::memory_order_seq_cst) || stop.requested(); });
             }
-        });
+        }});
     }
     /// Ends the thread, after the segment it may be at.
     void stop() {
-        if (thread_ != nullptr) {
+        if (thread_) {
             thread_->request_stop();
             bell_.ring();
             thread_.reset();
@@ -207,7 +209,7 @@ public:
 
     /// There is something to archive.
     void wake() {
-        if (thread_ == nullptr) {
+        if (!thread_) {
             static_cast<void>(step());
             return;
         }
@@ -261,7 +263,7 @@ private:
 
     /// From the newest segment back along the chain to the first that is archived already, or gone; then forward.
     [[nodiscard]] Result<void> archive_segments() {
-        std::vector<wal::LogPosition> ends;
+        List<wal::LogPosition> ends;
         for (std::uint64_t number = manifest_->manifest().newest_segment; number > newest_archived();) {
             const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, number), *allocator_);
             if (!reader && reader.error().code() == ErrorCode::NotFound) {
@@ -311,11 +313,16 @@ private:
         if (!schema) {
             return std::move(schema).error();
         }
-        struct DropOwner {
-            void operator()(storage::Store* store) const noexcept { store->drop_owner(); }
+        struct OwnStore {
+            ~OwnStore() {
+                if (store != nullptr) {
+                    store->drop_owner();
+                }
+            }
+            storage::Store* store;
         };
-        const std::unique_ptr<storage::Store, DropOwner> store{
-            storage::Store::create(*allocator_, {}, std::make_shared<const Schema>(*std::move(schema)))};
+        const OwnStore own{storage::Store::create(*allocator_, {}, std::make_shared<const Schema>(*std::move(schema)))};
+        storage::Store* const store = own.store;
         std::optional<storage::WriteBuffer> empty;
         if (store == nullptr || !empty.emplace(*store).create_first_root(manifest.shard)) {
             return Error{ErrorCode::OutOfMemory, "no memory for an empty database"};
@@ -337,7 +344,9 @@ private:
         if (manifest.snapshot.name.empty()) {
             return {};
         }
-        const std::string source = manifest_->directory() + '/' + manifest.snapshot.name;
+        // Incremental ones are not archived: all of the log is, and stands for them.
+        const SnapshotFile full = chain_of(manifest.snapshot_bases, manifest.snapshot).front();
+        const std::string source = manifest_->directory() + '/' + full.name;
         const auto reader = snapshot::BlockReader::open(*files_, source, *allocator_);
         if (!reader) {
             // The next one may have come while we looked.
@@ -350,13 +359,12 @@ private:
         if (known) {
             return {};
         }
-        if (auto copied = copy_checked(source, directory_ + '/' + name, manifest.snapshot); !copied) {
+        if (auto copied = copy_checked(source, directory_ + '/' + name, full); !copied) {
             return std::move(copied).error().in("archive");
         }
         ECSDB_KILL_POINT("archive: snapshot archived");
         contents_.database = header.identity.database;
-        contents_.snapshots.push_back(
-            {name, header.lsn, header.identity.epoch, header.time_ns / 1000, header.schema_hash, manifest.snapshot.size});
+        contents_.snapshots.push_back({name, header.lsn, header.identity.epoch, header.time_ns / 1000, header.schema_hash, full.size});
         return {};
     }
 
@@ -395,7 +403,7 @@ private:
     /// Takes the oldest snapshot away, then what nothing newer needs: so at every moment everything from the oldest snapshot on is there.
     [[nodiscard]] Result<void> retain() {
         for (;;) {
-            const std::vector<ArchivedSnapshot>& snapshots = contents_.snapshots;
+            const List<ArchivedSnapshot>& snapshots = contents_.snapshots;
             if (snapshots.size() < 2 || snapshots[1].lsn > archived_lsn()) {
                 return {};
             }
@@ -448,7 +456,7 @@ private:
     std::optional<Error> failure_;
     std::atomic<bool> due_{false};
     Doorbell bell_;
-    std::unique_ptr<std::jthread> thread_; // goes first
+    Owner<Thread> thread_; // goes first
 };
 
 } // namespace recovery

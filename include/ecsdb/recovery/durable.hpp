@@ -3,6 +3,9 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
+#include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/archiver.hpp"
@@ -18,6 +21,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -41,12 +45,14 @@ private:
 } // namespace detail
 
 /// Keeps the files of one database that is open for writing. Made by opening it; used by the engine.
-class Durable final : public wal::LogObserver {
+class Durable final : public wal::LogObserver, public LogStateSource {
 public:
-    Durable(FileSystem& files, Allocator& allocator, Clock& clock, std::string directory, std::unique_ptr<FileLock> lock,
-            recovery::Manifest manifest) noexcept
-        : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)},
-          manifest_{files, allocator, std::move(directory), std::move(manifest)}, snapshots_{files, allocator, manifest_} {}
+    /// `saved` as in `Snapshots`.
+    Durable(FileSystem& files, Allocator& allocator, Clock& clock, const Options& options, std::unique_ptr<FileLock> lock,
+            recovery::Manifest manifest, std::optional<snapshot::SavedState> saved) noexcept
+        : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)}, manifest_{files, allocator, options.directory,
+                                                                                                    std::move(manifest)},
+          snapshots_{files, allocator, clock, manifest_, options, std::move(saved)} {}
 
     /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once. The schema must
     /// outlive this.
@@ -59,9 +65,8 @@ public:
         log.salt_seed = mix64(clock_->wall_ns() ^ mix64(clock_->monotonic_ns()));
         log.segment.bytes = options.segment_bytes;
         if (!options.archive_directory.empty()) {
-            archiver_ =
-                std::make_unique<recovery::Archiver>(*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
-                                                     recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds});
+            archiver_.reset(new recovery::Archiver{*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
+                                                   recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds}});
             if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
                 return std::move(begun).error().in("archive");
             }
@@ -73,9 +78,10 @@ public:
             log.segment.zero_ahead = 0;
             log.segment.write_back = std::uint64_t{4} << 20U;
         }
-        spares_ = std::make_unique<wal::SpareSegments>(*files_, log_directory(), options.segment_bytes, options.spare_segments);
+        spares_.reset(new wal::SpareSegments{*files_, log_directory(), options.segment_bytes, options.spare_segments});
         log.spares = spares_.get();
         snapshots_.set_segments(holds_, *spares_);
+        snapshots_.set_compression(options.compress_snapshots ? snapshot::fast_compression : 0);
         auto writer = wal::LogWriter::open(*files_, log_directory(), log, start);
         if (!writer) {
             return std::move(writer).error().in("log");
@@ -84,9 +90,8 @@ public:
         if (auto stored = manifest_.change([&](recovery::Manifest& next) { note_position(next, *writer); }); !stored) {
             return stored;
         }
-        participant_ =
-            std::make_unique<wal::LogParticipant>(std::move(*writer), schema, *clock_, *allocator_,
-                                                  options.durability == Durability::Synced, options.own_thread, *this, spares_.get());
+        participant_.reset(new wal::LogParticipant{std::move(*writer), schema, *clock_, *allocator_,
+                                                   options.durability == Durability::Synced, options.own_thread, *this, spares_.get()});
         if (archiver_ != nullptr) {
             if (options.own_thread) {
                 archiver_->start();
@@ -111,8 +116,38 @@ public:
         return participant_->wait_for(version, level == Durability::Synced);
     }
 
-    /// See `Snapshots::take`.
+    /// See `Snapshots`.
     [[nodiscard]] Result<void> snapshot(transaction::Pipeline& pipeline) noexcept { return snapshots_.take(pipeline, *participant_); }
+    [[nodiscard]] Result<bool> snapshot_if_due(transaction::Pipeline& pipeline) noexcept {
+        auto taken = snapshots_.take_if_due(pipeline, *participant_);
+        if (!taken || *taken) {
+            state_feed_.announce(*this);
+        }
+        return taken;
+    }
+    [[nodiscard]] SnapshotState snapshot_state() const { return snapshots_.state(); }
+
+    /// Takes snapshots in the background from now on, if the options want any: `log_bytes` of log lie behind the newest one.
+    void start_snapshots(transaction::Pipeline& pipeline, std::uint64_t log_bytes) {
+        snapshots_.begin(log_bytes);
+        if (pipeline.options().own_thread && snapshots_.policy().is_automatic()) {
+            automatic_.reset(new Thread{[this, &pipeline](const Thread::Stop& stop) {
+                constexpr std::uint64_t interval_ns = 50'000'000; // a look costs nothing beside a snapshot
+                while (!stop.requested()) {
+                    static_cast<void>(snapshot_if_due(pipeline)); // a failure is in the state
+                    bell_.sleep(interval_ns, [&] { return stop.requested(); });
+                }
+            }});
+        }
+    }
+    /// Ends that, after the snapshot that may be being taken. Before the pipeline stops.
+    void stop_snapshots() noexcept {
+        if (automatic_ != nullptr) {
+            automatic_->request_stop();
+            bell_.ring();
+            automatic_.reset();
+        }
+    }
 
     /// Ends the segment being written and archives everything up to now. `InvalidArgument` where there is no archive. Any thread.
     [[nodiscard]] Result<void> archive() noexcept {
@@ -172,6 +207,7 @@ public:
 
     /// The handle is a forked child's: leave the parent's thread and lock alone.
     void abandon() noexcept {
+        static_cast<void>(automatic_.release()); // NOLINT: likewise
         participant_->abandon();
         snapshots_.abandon();
         if (archiver_ != nullptr) {
@@ -184,7 +220,14 @@ public:
     void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
         state_feed_.listen(std::move(listener), pipeline);
     }
-    void state_changed() noexcept override { state_feed_.announce(*participant_); }
+    void state_changed() noexcept override { state_feed_.announce(*this); }
+    [[nodiscard]] LogState log_state() noexcept override {
+        LogState state = participant_->state();
+        SnapshotState snapshots = snapshots_.state();
+        state.snapshots = std::move(snapshots.working);
+        state.snapshot_version = snapshots.version;
+        return state;
+    }
 
     Result<void> segment_begun(const wal::LogWriter& log) override {
         ECSDB_KILL_POINT("log: segment begun, manifest not yet stored");
@@ -211,11 +254,13 @@ private:
     std::unique_ptr<FileLock> lock_;
     recovery::ManifestKeeper manifest_;
     Snapshots snapshots_;
-    std::unique_ptr<recovery::Archiver> archiver_; ///< Null without an archive.
+    Owner<recovery::Archiver> archiver_; ///< Null without an archive.
     LogStateFeed state_feed_;
     wal::SegmentHolds holds_;
-    std::unique_ptr<wal::SpareSegments> spares_;
-    std::unique_ptr<wal::LogParticipant> participant_; // uses the above
+    Owner<wal::SpareSegments> spares_;
+    Owner<wal::LogParticipant> participant_; // uses the above
+    Doorbell bell_;
+    Owner<Thread> automatic_; ///< Null where no snapshots are taken by themselves. Goes first.
 };
 
 } // namespace ecsdb

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/constraint/constraints.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
@@ -114,6 +115,17 @@ public:
         return durable_->snapshot(*pipeline_);
     }
 
+    /// See `AnyDatabase::snapshot_if_due`.
+    [[nodiscard]] Result<bool> snapshot_if_due() noexcept {
+        if (pipeline_->fork_guard().in_child()) {
+            return transaction::Pipeline::forked();
+        }
+        return durable_ == nullptr ? Result<bool>{false} : durable_->snapshot_if_due(*pipeline_);
+    }
+    [[nodiscard]] SnapshotState snapshot_state() const {
+        return durable_ == nullptr || pipeline_->fork_guard().in_child() ? SnapshotState{} : durable_->snapshot_state();
+    }
+
     [[nodiscard]] Result<void> resume() noexcept {
         if (pipeline_->fork_guard().in_child()) {
             return transaction::Pipeline::forked();
@@ -131,7 +143,7 @@ public:
             return state;
         }
         if (durable_ != nullptr) {
-            return durable_->participant().state();
+            return durable_->log_state();
         }
         LogState state;
         if (pipeline_->options().read_only) {
@@ -162,6 +174,9 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a database cannot be closed from inside one of its own callbacks"};
         }
         closed_ = true;
+        if (durable_ != nullptr) {
+            durable_->stop_snapshots(); // one being taken needs the writer
+        }
         pipeline_->stop();
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
     }
@@ -202,9 +217,9 @@ private:
     Allocator* allocator_;
     Clock* clock_;
     storage::Store* store_ = nullptr;
-    std::unique_ptr<Durable> durable_;
-    std::unique_ptr<transaction::Pipeline> pipeline_;
-    std::unique_ptr<constraint::Constraints> constraints_;
+    Owner<Durable> durable_;
+    Owner<transaction::Pipeline> pipeline_;
+    Owner<constraint::Constraints> constraints_;
     RecoveryReport report_;
     bool closed_ = false;
 

@@ -2,9 +2,10 @@
 /// Tells a listener that the log has failed or accepts writes again, where all callbacks run and never on the thread that found out.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
-#include "ecsdb/wal/log_participant.hpp"
+#include "ecsdb/wal/shared_log.hpp"
 
 #include <atomic>
 #include <memory>
@@ -32,7 +33,16 @@ private:
     Fn fn_;
 };
 
-/// Brings changes of the log's state to the notifier's thread. Any thread; the log must outlive it.
+/// Where the state that is told of comes from. Any thread.
+class LogStateSource {
+public:
+    [[nodiscard]] virtual LogState log_state() noexcept = 0;
+
+protected:
+    ~LogStateSource() = default;
+};
+
+/// Brings changes of the log's state to the notifier's thread. Any thread; the source must outlive it.
 class LogStateFeed {
 public:
     LogStateFeed() = default;
@@ -53,11 +63,11 @@ public:
         }
     }
 
-    /// The state has changed; `log` says to what by the time the listener is called. Where memory is refused nobody is told: the state
+    /// The state has changed; `source` says to what by the time the listener is called. Where memory is refused nobody is told: the state
     /// itself says it too.
-    void announce(wal::LogParticipant& log) noexcept {
+    void announce(LogStateSource& source) noexcept {
         std::unique_lock lock{mutex_};
-        auto* const telling = listener_ == nullptr ? nullptr : new (std::nothrow) Telling{*this, log};
+        auto* const telling = listener_ == nullptr ? nullptr : new (std::nothrow) Telling{*this, source};
         transaction::Pipeline* const pipeline = pipeline_;
         lock.unlock();
         if (telling != nullptr) {
@@ -68,15 +78,15 @@ public:
 private:
     class Telling final : public transaction::Continuation {
     public:
-        Telling(LogStateFeed& feed, wal::LogParticipant& log) noexcept : feed_{&feed}, log_{&log} {}
+        Telling(LogStateFeed& feed, LogStateSource& source) noexcept : feed_{&feed}, source_{&source} {}
         void resume(Result<void>) noexcept override {
-            const std::unique_ptr<Telling> gone_afterwards{this};
-            feed_->tell(log_->state());
+            const Owner<Telling> gone_afterwards{this};
+            feed_->tell(source_->log_state());
         }
 
     private:
         LogStateFeed* feed_;
-        wal::LogParticipant* log_;
+        LogStateSource* source_;
     };
 
     void tell(const LogState& state) noexcept {

@@ -10,6 +10,7 @@
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/wal/format.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,7 @@ namespace ecsdb::recovery {
 // On-disk constants, laid out in docs/format/manifest.md.
 inline constexpr std::uint64_t manifest_magic = 0x4E414D4244534345; // "ECSDBMAN"
 inline constexpr std::uint32_t manifest_version = 1;
+inline constexpr std::uint32_t manifest_version_with_chains = 2; ///< Only where a snapshot builds on others.
 /// 64 MiB: what a reader will hold on the word of a file it has not checked yet. Nearly all of a manifest is its schema.
 inline constexpr std::uint64_t max_manifest_size = std::uint64_t{64} << 20U;
 
@@ -58,9 +60,44 @@ struct Manifest {
     SnapshotFile snapshot;
     SnapshotFile previous_snapshot; ///< Kept until its successor has proven readable.
     std::vector<std::byte> schema;  ///< Encoded.
+    /// What `snapshot` and `previous_snapshot` build on, the full snapshot first; empty where they are full themselves.
+    std::vector<SnapshotFile> snapshot_bases;
+    std::vector<SnapshotFile> previous_bases;
 
     friend bool operator==(const Manifest&, const Manifest&) = default;
 };
+
+/// Snapshots to be loaded one onto the other, the full one first.
+using SnapshotChain = std::vector<SnapshotFile>;
+
+/// The chain that ends with `snapshot`; empty where there is none.
+[[nodiscard]] inline SnapshotChain chain_of(const std::vector<SnapshotFile>& bases, const SnapshotFile& snapshot) {
+    if (snapshot.name.empty()) {
+        return {};
+    }
+    SnapshotChain chain = bases;
+    chain.push_back(snapshot);
+    return chain;
+}
+
+/// All chains that a manifest has files for, the newest version first: without its last links, too, a chain leads to a state that the log
+/// goes on from.
+[[nodiscard]] inline std::vector<SnapshotChain> chains_of(const Manifest& manifest) {
+    std::vector<SnapshotChain> chains;
+    for (SnapshotChain chain :
+         {chain_of(manifest.snapshot_bases, manifest.snapshot), chain_of(manifest.previous_bases, manifest.previous_snapshot)}) {
+        for (; !chain.empty(); chain.pop_back()) {
+            chains.push_back(chain);
+        }
+    }
+    return chains;
+}
+
+/// Whether a file is one of those the manifest names as snapshots.
+[[nodiscard]] inline bool names_snapshot(const Manifest& manifest, std::string_view name) {
+    const auto chains = chains_of(manifest);
+    return std::any_of(chains.begin(), chains.end(), [&](const SnapshotChain& chain) { return chain.back().name == name; });
+}
 
 /// A manifest that was found, and what stood in the way.
 struct LoadedManifest {
@@ -89,6 +126,21 @@ inline void append_snapshot_file(ByteBuffer& buffer, const SnapshotFile& snapsho
     return snapshot;
 }
 
+inline void append_snapshot_files(ByteBuffer& buffer, const std::vector<SnapshotFile>& snapshots) {
+    buffer.append_le<std::uint32_t>(static_cast<std::uint32_t>(snapshots.size()));
+    for (const SnapshotFile& snapshot : snapshots) {
+        append_snapshot_file(buffer, snapshot);
+    }
+}
+
+[[nodiscard]] inline std::vector<SnapshotFile> read_snapshot_files(ByteReader& reader) {
+    std::vector<SnapshotFile> snapshots;
+    for (auto left = reader.read_le<std::uint32_t>(); left != 0 && !reader.failed(); --left) {
+        snapshots.push_back(read_snapshot_file(reader));
+    }
+    return snapshots;
+}
+
 /// Left as it is where the reader has failed.
 inline void read_id(ByteReader& reader, std::array<std::byte, 16>& id) noexcept {
     if (const auto bytes = reader.read_bytes(id.size()); !bytes.empty()) {
@@ -108,7 +160,8 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
     const std::size_t start = buffer.size();
     buffer.append_le<std::uint64_t>(manifest_magic);
     buffer.append_le<std::uint32_t>(0);
-    buffer.append_le<std::uint32_t>(manifest_version);
+    const bool has_chains = !manifest.snapshot_bases.empty() || !manifest.previous_bases.empty();
+    buffer.append_le<std::uint32_t>(has_chains ? manifest_version_with_chains : manifest_version);
     buffer.append_le<std::uint64_t>(0);
     buffer.append(manifest.database);
     buffer.append_le<std::uint32_t>(manifest.epoch);
@@ -126,6 +179,10 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
     detail::append_snapshot_file(buffer, manifest.previous_snapshot);
     buffer.append_le<std::uint32_t>(static_cast<std::uint32_t>(manifest.schema.size()));
     buffer.append(manifest.schema);
+    if (has_chains) {
+        detail::append_snapshot_files(buffer, manifest.snapshot_bases);
+        detail::append_snapshot_files(buffer, manifest.previous_bases);
+    }
     if (!buffer.failed()) {
         buffer.patch_le<std::uint64_t>(start + 16, buffer.size() - start);
         buffer.patch_le<std::uint32_t>(start + 8, mask_crc(crc32c(buffer.view().subspan(start + 12))));
@@ -148,9 +205,9 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
     if (stored_crc != mask_crc(crc32c(bytes.subspan(12)))) {
         return Error{ErrorCode::Corrupt, "the manifest's checksum differs"};
     }
-    if (version != manifest_version) {
-        return Error{ErrorCode::Unsupported, "manifest format version " + std::to_string(version) + "; this build reads version " +
-                                                 std::to_string(manifest_version)};
+    if (version != manifest_version && version != manifest_version_with_chains) {
+        return Error{ErrorCode::Unsupported, "manifest format version " + std::to_string(version) + "; this build reads versions " +
+                                                 std::to_string(manifest_version) + " and " + std::to_string(manifest_version_with_chains)};
     }
     Manifest manifest;
     detail::read_id(reader, manifest.database);
@@ -169,14 +226,35 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
     manifest.previous_snapshot = detail::read_snapshot_file(reader);
     const auto schema = reader.read_bytes(reader.read_le<std::uint32_t>());
     manifest.schema.assign(schema.begin(), schema.end());
+    if (version == manifest_version_with_chains) {
+        manifest.snapshot_bases = detail::read_snapshot_files(reader);
+        manifest.previous_bases = detail::read_snapshot_files(reader);
+    }
     if (reader.failed() || reader.remaining() != 0) {
         return Error{ErrorCode::Corrupt, "the manifest's lengths do not add up"};
     }
-    if (manifest.shard > Entity::max_shard || !detail::is_inner_path(manifest.snapshot.name) ||
-        !detail::is_inner_path(manifest.previous_snapshot.name)) {
+    bool sane = manifest.shard <= Entity::max_shard && detail::is_inner_path(manifest.snapshot.name) &&
+                detail::is_inner_path(manifest.previous_snapshot.name);
+    for (const auto* const bases : {&manifest.snapshot_bases, &manifest.previous_bases}) {
+        for (const SnapshotFile& base : *bases) {
+            sane = sane && !base.name.empty() && detail::is_inner_path(base.name);
+        }
+    }
+    sane = sane && (manifest.snapshot_bases.empty() || !manifest.snapshot.name.empty()) &&
+           (manifest.previous_bases.empty() || !manifest.previous_snapshot.name.empty());
+    if (!sane) {
         return Error{ErrorCode::Corrupt, "the manifest names a shard or a snapshot that cannot be"};
     }
     return manifest;
+}
+
+/// Where the files of a chain lie.
+[[nodiscard]] inline std::vector<std::string> paths_of(const std::string& directory, const SnapshotChain& chain) {
+    std::vector<std::string> paths;
+    for (const SnapshotFile& file : chain) {
+        paths.push_back(directory + '/' + file.name);
+    }
+    return paths;
 }
 
 namespace detail {

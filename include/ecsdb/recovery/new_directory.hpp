@@ -65,6 +65,8 @@ namespace ecsdb::recovery {
     manifest.schema_hash = root.schema->hash();
     manifest.snapshot = {name, written->lsn, written->bytes, written->crc};
     manifest.previous_snapshot = {};
+    manifest.snapshot_bases.clear();
+    manifest.previous_bases.clear();
     return store_manifest(files, directory, manifest, allocator);
 }
 

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/reading_progress.hpp"
 #include "ecsdb/recovery/engine.hpp"
@@ -37,7 +39,7 @@ public:
         : options_{options}, schema_{std::move(schema)}, stored_{stored}, engine_{new Engine{options}},
           files_{options.file_system != nullptr ? options.file_system : &posix_files()}, reading_{*files_, options.progress} {}
 
-    [[nodiscard]] Result<std::unique_ptr<Engine>> open() {
+    [[nodiscard]] Result<Owner<Engine>> open() {
         if (auto sane = check_options(options_); !sane) {
             return std::move(sane).error();
         }
@@ -53,6 +55,9 @@ public:
         engine_->report_.duration_ns = engine_->clock_->monotonic_ns() - begun;
         if (options_.mode == OpenMode::ReadWrite) {
             engine_->pipeline_->start();
+        }
+        if (engine_->durable_ != nullptr) {
+            engine_->durable_->start_snapshots(*engine_->pipeline_, log_bytes_);
         }
         return std::move(engine_);
     }
@@ -239,7 +244,9 @@ private:
         if (!options_.progress) {
             return;
         }
-        reading_.expect(manifest.snapshot.size);
+        for (const recovery::SnapshotFile& file : recovery::chain_of(manifest.snapshot_bases, manifest.snapshot)) {
+            reading_.expect(file.size);
+        }
         const std::string log = log_directory();
         const auto names = files_->list(log);
         for (const std::string& name : names ? *names : std::vector<std::string>{}) {
@@ -263,6 +270,7 @@ private:
         for (const std::uint64_t number : scan.segments) {
             const auto size = files_->file_size(wal::segment_path(log_directory(), number));
             told.log_bytes += size ? *size : 0;
+            log_bytes_ += number == scan.end.segment ? scan.end.offset : (size ? *size : 0);
         }
         told.end_segment = scan.end.segment;
         told.end_offset = scan.end.offset;
@@ -308,73 +316,108 @@ private:
             options_.own_thread && writes(),
             options_.queue_bytes,
             {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns, options_.compact_percent}};
-        engine_->pipeline_ = std::make_unique<transaction::Pipeline>(*engine_->store_, *engine_->clock_, shard, pipeline);
+        engine_->pipeline_.reset(new transaction::Pipeline{*engine_->store_, *engine_->clock_, shard, pipeline});
         if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
             return no_memory();
         }
         return {};
     }
 
-    /// The newest snapshot, or the one before it where that is damaged.
+    /// The newest snapshot, or where a file of that is damaged, the newest that does without it.
     Result<void> load_newest_snapshot(recovery::Manifest& manifest, const std::shared_ptr<const Schema>& schema) {
         if (manifest.snapshot.name.empty()) {
             return {};
         }
-        Result<void> newest = load_snapshot(manifest, manifest.snapshot);
-        if (newest) {
-            return newest;
+        std::vector<recovery::SnapshotChain> chains = recovery::chains_of(manifest);
+        if (manifest.previous_snapshot.name.empty()) {
+            chains.emplace_back(); // no snapshot at all: there may be the whole log
         }
-        // A failing read says nothing about the file, and the next one may succeed.
-        if (!recovery::detail::is_unusable(newest.error())) {
-            return newest;
-        }
-        report().remarks += "the newest snapshot could not be used (" + newest.error().message() + "); ";
-        drop_store();
-        if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
-            return made;
-        }
-        manifest.snapshot = std::exchange(manifest.previous_snapshot, {});
-        // What the older snapshot needs has been kept, or else the log's beginning; reading the log tells whether it is there.
-        auto first =
-            wal::first_needed_segment(*files_, log_directory(), manifest.first_needed_segment, manifest.snapshot.lsn, *engine_->allocator_);
-        if (!first) {
-            return std::move(first).error();
-        }
-        manifest.first_needed_segment = *first;
-        // Without any snapshot the log must begin with this schema: after a migration what lies before is of another one.
-        if (manifest.snapshot.name.empty() && *first != 0) {
-            auto segment = wal::SegmentReader::open(*files_, wal::segment_path(log_directory(), *first), *engine_->allocator_);
-            if (!segment || segment->header().schema_hash != manifest.schema_hash) {
-                return newest;
+        Result<void> loaded = load_chain(manifest, chains.front());
+        for (std::size_t i = 1; !loaded && i < chains.size(); ++i) {
+            // A failing read says nothing about the file, and the next one may succeed.
+            if (!recovery::detail::is_unusable(loaded.error())) {
+                return loaded;
+            }
+            report().remarks +=
+                (i == 1 ? "the newest snapshot could not be used (" : "nor could one before it (") + loaded.error().message() + "); ";
+            drop_store();
+            if (auto made = make_store(schema, manifest.shard, manifest.database); !made) {
+                return made;
+            }
+            // What an older snapshot needs has been kept, or else the log's beginning; reading the log tells whether it is there.
+            const std::uint64_t version = chains[i].empty() ? 0 : chains[i].back().lsn;
+            auto first = wal::first_needed_segment(*files_, log_directory(), manifest.first_needed_segment, version, *engine_->allocator_);
+            if (!first) {
+                return std::move(first).error();
+            }
+            // Without any snapshot the log must begin with this schema: after a migration what lies before is of another one.
+            if (chains[i].empty() && *first != 0) {
+                auto segment = wal::SegmentReader::open(*files_, wal::segment_path(log_directory(), *first), *engine_->allocator_);
+                if (!segment || segment->header().schema_hash != manifest.schema_hash) {
+                    return loaded;
+                }
+            }
+            loaded = load_chain(manifest, chains[i]);
+            if (loaded) {
+                manifest.first_needed_segment = *first;
+                keep_only(manifest, std::move(chains[i]));
             }
         }
-        return manifest.snapshot.name.empty() ? Result<void>{} : load_snapshot(manifest, manifest.snapshot);
+        return loaded;
     }
 
-    Result<void> load_snapshot(const recovery::Manifest& manifest, const recovery::SnapshotFile& file) {
-        auto opened = snapshot::open_snapshot(reading_, options_.directory + '/' + file.name, *engine_->allocator_);
+    /// What comes after `chain` is damaged, and out of force.
+    static void keep_only(recovery::Manifest& manifest, recovery::SnapshotChain chain) {
+        const bool of_previous =
+            chain.empty() || chain.front().name != recovery::chain_of(manifest.snapshot_bases, manifest.snapshot).front().name;
+        manifest.snapshot = {};
+        if (!chain.empty()) {
+            manifest.snapshot = std::move(chain.back());
+            chain.pop_back();
+        }
+        manifest.snapshot_bases = std::move(chain);
+        if (of_previous) {
+            manifest.previous_snapshot = {};
+            manifest.previous_bases.clear();
+        }
+    }
+
+    Result<void> load_chain(const recovery::Manifest& manifest, const recovery::SnapshotChain& chain) {
+        if (chain.empty()) {
+            saved_.reset();
+            return {};
+        }
+        const recovery::SnapshotFile& newest = chain.back();
+        auto opened = snapshot::open_snapshot(reading_, recovery::paths_of(options_.directory, chain), *engine_->allocator_);
         if (!opened && opened.error().code() == ErrorCode::NotFound) {
-            return Error{ErrorCode::Corrupt, file.name + ": the manifest names this snapshot, but there is no such file"};
+            return Error{ErrorCode::Corrupt, newest.name + ": the manifest names this snapshot" +
+                                                 (chain.size() == 1 ? ", but there is no such file"
+                                                                    : " and those it builds on, but they are not all there (" +
+                                                                          opened.error().message() + ')')};
         }
         if (!opened) {
             return std::move(opened).error();
         }
-        if (opened->identity().database != manifest.database || opened->lsn() != file.lsn || opened->file_size() != file.size) {
+        if (opened->identity().database != manifest.database || opened->lsn() != newest.lsn || opened->file_size() != newest.size) {
             return Error{ErrorCode::Corrupt,
-                         file.name + ": is not the snapshot that the manifest names (another database, version or size)"};
+                         newest.name + ": is not the snapshot that the manifest names (another database, version or size)"};
         }
-        auto loaded = opened->load_into(state());
+        auto loaded = opened->load_into(state(), keeps_saved_state() ? &saved_.emplace(*engine_->allocator_) : nullptr);
         if (!loaded) {
             return std::move(loaded).error();
         }
-        if (loaded->info.crc != file.crc) {
-            return Error{ErrorCode::Corrupt, file.name + ": is not the snapshot that the manifest names (its checksum differs)"};
+        if (loaded->info.crc != newest.crc) {
+            return Error{ErrorCode::Corrupt, newest.name + ": is not the snapshot that the manifest names (its checksum differs)"};
         }
-        report().snapshot_version = file.lsn;
-        report().snapshot_bytes = file.size;
+        report().snapshot_version = newest.lsn;
+        report().snapshot_bytes = 0;
+        for (const recovery::SnapshotFile& file : chain) {
+            report().snapshot_bytes += file.size;
+        }
         later_counts_ = std::move(loaded->later);
         return {};
     }
+    [[nodiscard]] bool keeps_saved_state() const noexcept { return writes() && options_.incremental_snapshots != 0; }
 
     class Replay final : public wal::LogVisitor {
     public:
@@ -398,7 +441,7 @@ private:
                     done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
                 }
             }
-            applier_.prefetch(views_);
+            applier_.prefetch({views_.data(), views_.size()});
             for (std::size_t i = 0; done && i < views_.size(); ++i) {
                 if (lsn + i > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn + i - 1)) {
                     return no_memory();
@@ -424,7 +467,7 @@ private:
         transaction::DeltaApplier applier_;
         RecoveryReport* report_;
         snapshot::LaterCounts* counts_;
-        std::vector<delta::DeltaView> views_;
+        List<delta::DeltaView> views_;
         bool begun_ = false;
     };
 
@@ -494,8 +537,8 @@ private:
     }
 
     Result<void> start_log(std::unique_ptr<FileLock> lock, recovery::Manifest manifest, const wal::LogStart& start) {
-        auto durable = std::make_unique<Durable>(*files_, *engine_->allocator_, *engine_->clock_, options_.directory, std::move(lock),
-                                                 std::move(manifest));
+        Owner<Durable> durable{new Durable{*files_, *engine_->allocator_, *engine_->clock_, options_, std::move(lock), std::move(manifest),
+                                           std::move(saved_)}};
         if (auto started = durable->start_log(start, options_, engine_->store().schema()); !started) {
             return started;
         }
@@ -510,7 +553,7 @@ private:
 
     /// A schema without constraints costs nothing. Before the log joins: it is to see what they change.
     void join_constraints() {
-        auto constraints = std::make_unique<constraint::Constraints>(engine_->store_->schema(), *engine_->allocator_);
+        Owner<constraint::Constraints> constraints{new constraint::Constraints{engine_->store_->schema(), *engine_->allocator_}};
         if (!constraints->empty()) {
             engine_->pipeline_->writer().join(*constraints);
             engine_->constraints_ = std::move(constraints);
@@ -542,18 +585,19 @@ private:
     Options options_;
     std::optional<Schema> schema_;
     StoredSchema stored_;
-    std::unique_ptr<Engine> engine_;
+    Owner<Engine> engine_;
     FileSystem* files_;
-    ReadingProgress reading_;            ///< The same, for what is read at length.
-    snapshot::LaterCounts later_counts_; ///< Of the snapshot that was loaded.
+    ReadingProgress reading_;                   ///< The same, for what is read at length.
+    snapshot::LaterCounts later_counts_;        ///< Of the snapshot that was loaded.
+    std::uint64_t log_bytes_ = 0;               ///< Of the log behind it.
+    std::optional<snapshot::SavedState> saved_; ///< What of the state it holds; where incremental snapshots are wanted.
 };
 
 /// Opens or creates the database `options` describe. `schema` is what a new database gets; nothing means that only a stored one will do.
 ///
 /// Errors: `NotFound` (no database), `Locked` (naming the process), `SchemaMismatch`, `WrongShard`, `Corrupt` (committed data is damaged:
 /// files are left as they are), `Unsupported`, `NoSpace`, `Io`, `OutOfMemory`. Not to be called for one directory from two threads at once.
-[[nodiscard]] inline Result<std::unique_ptr<Engine>> open_engine(const Options& options, std::optional<Schema> schema,
-                                                                 StoredSchema stored) {
+[[nodiscard]] inline Result<Owner<Engine>> open_engine(const Options& options, std::optional<Schema> schema, StoredSchema stored) {
     return EngineOpener{options, std::move(schema), stored}.open();
 }
 

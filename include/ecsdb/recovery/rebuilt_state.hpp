@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/snapshot/reader.hpp"
@@ -50,13 +51,13 @@ private:
 class RebuiltState final : public wal::LogVisitor {
 public:
     /// An empty state at version 0. `OutOfMemory`.
-    [[nodiscard]] static Result<std::unique_ptr<RebuiltState>> create(std::shared_ptr<const Schema> schema, std::uint32_t shard,
-                                                                      Allocator& allocator) {
+    [[nodiscard]] static Result<Owner<RebuiltState>> create(std::shared_ptr<const Schema> schema, std::uint32_t shard,
+                                                            Allocator& allocator) {
         storage::Store* const store = storage::Store::create(allocator, {}, std::move(schema));
         if (store == nullptr) {
             return no_memory();
         }
-        std::unique_ptr<RebuiltState> state{new RebuiltState{*store}};
+        Owner<RebuiltState> state{new RebuiltState{*store}};
         if (!state->buffer_.create_first_root(shard)) {
             return no_memory();
         }
@@ -66,7 +67,7 @@ public:
     RebuiltState& operator=(const RebuiltState&) = delete;
     ~RebuiltState() = default;
 
-    /// Takes what a snapshot holds. Once, and first. See `SnapshotFile::load_into`.
+    /// Takes what a snapshot (with those it builds on) holds. Once, and first. See `SnapshotFile::load_into`.
     [[nodiscard]] Result<void> load(snapshot::SnapshotFile& file) {
         auto loaded = file.load_into(buffer_);
         if (!loaded) {

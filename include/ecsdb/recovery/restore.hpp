@@ -2,6 +2,7 @@
 /// Restores a database from its archive: as it was at any version or at any time since.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/recovery/archive.hpp"
 #include "ecsdb/recovery/new_directory.hpp"
 
@@ -186,7 +187,7 @@ private:
     Allocator* allocator_;
     std::string archive_;
     std::string target_;
-    std::unique_ptr<RebuiltState> state_;
+    Owner<RebuiltState> state_;
     std::uint64_t mark_ = 0;
     RestoreReport report_;
 };

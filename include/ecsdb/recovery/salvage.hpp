@@ -2,6 +2,7 @@
 /// Makes a damaged database usable again with everything that can be kept, and says what is lost. Never done unless asked for.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/recovery/open.hpp"
 #include "ecsdb/recovery/rebuilt_state.hpp"
 #include "ecsdb/snapshot/writer.hpp"
@@ -79,6 +80,7 @@ private:
         std::uint64_t size = 0;
         std::uint32_t crc = 0;
         snapshot::SnapshotIdentity identity;
+        snapshot::BaseSnapshot base; ///< What it builds on, if anything.
         std::vector<std::byte> schema;
     };
 
@@ -101,11 +103,33 @@ private:
             auto reader = whole ? snapshot::BlockReader::open(*files_, path, *allocator_) : whole.error().clone();
             if (reader) {
                 const auto schema = reader->schema();
-                found.push_back({name, whole->lsn, whole->bytes, whole->crc, reader->header().identity, {schema.begin(), schema.end()}});
+                found.push_back({name,
+                                 whole->lsn,
+                                 whole->bytes,
+                                 whole->crc,
+                                 reader->header().identity,
+                                 reader->header().base,
+                                 {schema.begin(), schema.end()}});
             }
         }
         std::sort(found.begin(), found.end(), [](const WholeSnapshot& a, const WholeSnapshot& b) { return a.lsn > b.lsn; });
         return found;
+    }
+
+    /// The files that `newest` is made of, the full one first; empty where one of them is not among those that are whole.
+    [[nodiscard]] std::vector<std::string> chain_to(const WholeSnapshot& newest, const std::vector<WholeSnapshot>& snapshots) const {
+        std::vector<std::string> paths;
+        for (const WholeSnapshot* next = &newest; next != nullptr;) {
+            paths.insert(paths.begin(), directory_ + '/' + next->name);
+            if (next->base.size == 0) {
+                return paths;
+            }
+            const auto found = std::find_if(snapshots.begin(), snapshots.end(), [&](const WholeSnapshot& other) {
+                return other.lsn == next->base.lsn && other.size == next->base.size && other.crc == next->base.crc;
+            });
+            next = found == snapshots.end() ? nullptr : &*found;
+        }
+        return {};
     }
 
     /// Which database this is: from a manifest, or where neither is left, from a snapshot.
@@ -166,7 +190,8 @@ private:
         }
         for (std::size_t i = 0; i <= snapshots.size(); ++i) {
             const WholeSnapshot* const base = i < snapshots.size() ? &snapshots[i] : nullptr;
-            if (base != nullptr && base->identity.database != manifest_.database) {
+            const std::vector<std::string> chain = base != nullptr ? chain_to(*base, snapshots) : std::vector<std::string>{};
+            if (base != nullptr && (base->identity.database != manifest_.database || chain.empty())) {
                 continue;
             }
             const auto schema = decode_schema(base != nullptr ? base->schema : manifest_.schema);
@@ -178,7 +203,7 @@ private:
                 return std::move(state).error();
             }
             if (base != nullptr) {
-                auto opened = snapshot::open_snapshot(*files_, directory_ + '/' + base->name, *allocator_);
+                auto opened = snapshot::open_snapshot(*files_, chain, *allocator_);
                 const auto loaded = opened ? (*state)->load(*opened) : Result<void>{std::move(opened).error()};
                 if (!loaded && loaded.error().code() != ErrorCode::Corrupt) {
                     return loaded.error().clone();
@@ -348,7 +373,7 @@ private:
         const std::uint64_t mark = std::max({manifest_.reserved_index_mark, index_mark_, state_->index_mark(), state_->index_end()});
         manifest_.reserved_index_mark = report_.lost_to == 0 ? mark : std::min(all, mark + margin);
         SnapshotFile file;
-        if (base_ != nullptr && base_->lsn == report_.version) {
+        if (base_ != nullptr && base_->lsn == report_.version && base_->base.size == 0) {
             file = {base_->name, base_->lsn, base_->size, base_->crc};
         } else {
             const std::string name = ecsdb::detail::snapshot_file_name(report_.version);
@@ -364,6 +389,8 @@ private:
         }
         manifest_.snapshot = std::move(file);
         manifest_.previous_snapshot = {};
+        manifest_.snapshot_bases.clear();
+        manifest_.previous_bases.clear();
         manifest_.boot = files_->boot_id();
         manifest_.clean = false;
         manifest_.durable_lsn = report_.version;
@@ -380,7 +407,7 @@ private:
     std::string log_;
     Manifest manifest_;
     SalvageReport report_;
-    std::unique_ptr<RebuiltState> state_;
+    Owner<RebuiltState> state_;
     const WholeSnapshot* base_ = nullptr;
     std::vector<Swept> swept_;
     std::uint64_t known_lsn_ = 0;

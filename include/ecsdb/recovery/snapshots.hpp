@@ -2,9 +2,12 @@
 /// The snapshots of a database that is open for writing: takes them, makes them the ones to recover from, removes what nobody needs.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/recovery/archiver.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
+#include "ecsdb/recovery/snapshot_policy.hpp"
 #include "ecsdb/snapshot/writer.hpp"
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/log_participant.hpp"
@@ -12,12 +15,12 @@
 #include "ecsdb/wal/spare_segments.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -30,23 +33,52 @@ inline constexpr const char* log_directory_name = "log";
 [[nodiscard]] inline std::string snapshot_file_name(std::uint64_t version) {
     return "snapshot-" + std::to_string(version) + ".ecsdb";
 }
+[[nodiscard]] inline std::string incremental_file_name(std::uint64_t version, std::uint64_t base) {
+    return "snapshot-" + std::to_string(version) + "-after-" + std::to_string(base) + ".ecsdb";
+}
 
 } // namespace detail
+
+/// The snapshots of an open database.
+struct SnapshotState {
+    Result<void> working;      ///< Why the last one failed, or could not be read back. What there was before is kept then.
+    std::uint64_t version = 0; ///< Of the newest one; 0 where there is none.
+    std::uint64_t bytes = 0;   ///< Of its file.
+    std::size_t builds_on = 0; ///< How many files it builds on; 0: it is a full one.
+    std::uint64_t taken = 0;   ///< Since opening.
+};
 
 /// Takes snapshots of one database, one at a time, beside its writer and its readers, neither of which waits. Made by opening it.
 class Snapshots {
 public:
-    Snapshots(FileSystem& files, Allocator& allocator, recovery::ManifestKeeper& manifest) noexcept
-        : files_{&files}, allocator_{&allocator}, manifest_{&manifest}, older_needed_segment_{manifest.manifest().first_needed_segment} {}
+    /// `saved` is what the snapshot that was loaded holds, if that is known.
+    Snapshots(FileSystem& files, Allocator& allocator, Clock& clock, recovery::ManifestKeeper& manifest, const Options& options,
+              std::optional<snapshot::SavedState> saved) noexcept
+        : files_{&files}, allocator_{&allocator}, clock_{&clock}, manifest_{&manifest}, policy_{options}, saved_{std::move(saved)},
+          older_needed_segment_{manifest.manifest().first_needed_segment} {
+        if (!saved_ && policy_.has_incremental()) {
+            saved_.emplace(allocator);
+        }
+    }
 
     /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
     void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
+
+    /// As in `snapshot::SnapshotOptions`. Before the first snapshot.
+    void set_compression(int level) noexcept { compression_level_ = level; }
 
     /// What holds segments of the log, and where those go that nobody needs. Before the first snapshot.
     void set_segments(wal::SegmentHolds& holds, wal::SpareSegments& spares) noexcept {
         holds_ = &holds;
         spares_ = &spares;
     }
+    /// The log begins, `log_bytes` behind the newest snapshot. Before the first snapshot.
+    void begin(std::uint64_t log_bytes) noexcept {
+        log_bytes_before_ = log_bytes;
+        taken_ns_ = clock_->monotonic_ns();
+    }
+
+    [[nodiscard]] const recovery::SnapshotPolicy& policy() const noexcept { return policy_; }
 
     /// Saves the newest version and lets go of what only older snapshots need. Any thread but the writer's.
     [[nodiscard]] Result<void> take(transaction::Pipeline& pipeline, wal::LogParticipant& log) noexcept {
@@ -54,9 +86,37 @@ public:
             return Error{ErrorCode::WouldDeadlock, "a snapshot waits for the writer and so cannot be taken on its thread"};
         }
         const std::lock_guard lock{mutex_};
-        cleaning_.reset();
-        auto taken = take_full(pipeline, log);
-        return taken ? Result<void>{} : Result<void>{std::move(taken).error().in("snapshot")};
+        return take_now(pipeline, log);
+    }
+
+    /// The same, if the options say that it is time. Whether one was taken. After a failure nothing is done for a while.
+    [[nodiscard]] Result<bool> take_if_due(transaction::Pipeline& pipeline, wal::LogParticipant& log) noexcept {
+        if (pipeline.writer().is_this_thread()) {
+            return Error{ErrorCode::WouldDeadlock, "a snapshot waits for the writer and so cannot be taken on its thread"};
+        }
+        const std::lock_guard lock{mutex_};
+        const std::uint64_t now = clock_->monotonic_ns();
+        const bool is_bad = policy_.is_automatic() && !newest_is_good_.load() && back_off_from_bad_.may_try(now);
+        if (!back_off_.may_try(now) || !(is_bad || policy_.is_due(since_newest(pipeline, log)))) {
+            return false;
+        }
+        auto taken = take_now(pipeline, log);
+        return taken ? Result<bool>{true} : Result<bool>{std::move(taken).error()};
+    }
+
+    /// Any thread.
+    [[nodiscard]] SnapshotState state() const {
+        const recovery::Manifest manifest = manifest_->manifest();
+        SnapshotState state;
+        state.version = manifest.snapshot.lsn;
+        state.bytes = manifest.snapshot.size;
+        state.builds_on = manifest.snapshot_bases.size();
+        const std::lock_guard lock{state_mutex_};
+        state.taken = taken_;
+        if (failure_) {
+            state.working = failure_->clone();
+        }
+        return state;
     }
 
     /// Waits until files nobody needs any more are gone. No snapshot is being taken, nor will be.
@@ -65,7 +125,43 @@ public:
     void abandon() noexcept { static_cast<void>(cleaning_.release()); } // NOLINT: in a forked child
 
 private:
-    [[nodiscard]] Result<void> take_full(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
+    [[nodiscard]] recovery::SinceSnapshot since_newest(transaction::Pipeline& pipeline, const wal::LogParticipant& log) const {
+        const std::uint64_t version = pipeline.store().published_version();
+        const std::uint64_t saved = manifest_->manifest().snapshot.lsn;
+        return {version > saved ? version - saved : 0, log_bytes_before_ + log.written_bytes(), clock_->monotonic_ns() - taken_ns_};
+    }
+
+    [[nodiscard]] Result<void> take_now(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
+        cleaning_.reset();
+        const bool was_good = newest_is_good_.load();
+        const std::uint64_t written = log.written_bytes();
+        auto taken = write_and_adopt(pipeline, log);
+        if (!taken) {
+            Error error = std::move(taken).error().in("snapshot");
+            back_off_.failed(clock_->monotonic_ns());
+            note(error.clone());
+            return error;
+        }
+        log_bytes_before_ = 0 - written; // counted from here
+        taken_ns_ = clock_->monotonic_ns();
+        // One in the place of another that could not be read back may share its fate: that must not become a loop.
+        was_good ? back_off_from_bad_.succeeded() : back_off_from_bad_.failed(taken_ns_);
+        back_off_.succeeded();
+        return {};
+    }
+    void note(std::optional<Error> failure) {
+        const std::lock_guard lock{state_mutex_};
+        taken_ += failure ? 0U : 1U;
+        failure_ = std::move(failure);
+    }
+
+    /// Whether the next snapshot is to hold only what has changed since the newest one.
+    [[nodiscard]] bool is_to_be_incremental(const recovery::Manifest& manifest) const {
+        return saved_ && saved_->usable && saved_->newest.lsn == manifest.snapshot.lsn && saved_->newest.crc == manifest.snapshot.crc &&
+               policy_.may_follow(recovery::chain_of(manifest.snapshot_bases, manifest.snapshot));
+    }
+
+    [[nodiscard]] Result<void> write_and_adopt(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.
         const Result<std::uint64_t> first_needed = log.rotate();
         if (!first_needed) {
@@ -78,23 +174,36 @@ private:
         }
         pinned.set_name("snapshot");
         const storage::Root& root = *pinned.get();
-        const std::string name = detail::snapshot_file_name(root.version);
+        const recovery::Manifest manifest = manifest_->manifest();
+        bool incremental = is_to_be_incremental(manifest);
+        if (incremental && root.version == manifest.snapshot.lsn) {
+            return {}; // it is what it was
+        }
+        const std::string name =
+            incremental ? detail::incremental_file_name(root.version, manifest.snapshot.lsn) : detail::snapshot_file_name(root.version);
         detail::CountsFromWriter counts{pipeline};
         snapshot::SnapshotOptions options{.allocator = *allocator_};
         options.counts = &counts;
+        options.compression_level = compression_level_;
         options.own_thread = pipeline.options().own_thread;
+        options.saved = saved_ ? &*saved_ : nullptr;
+        options.incremental = incremental;
         auto written = snapshot::write_snapshot(*files_, manifest_->directory() + '/' + name, root, pipeline.store().entity_versions(),
                                                 identity_of(root, pipeline.ids().next_fresh()), options);
         if (!written) {
             return std::move(written).error();
         }
         // The log must reach what the snapshot knows of, or a crash would leave a gap behind the log's end.
-        if (auto synced = log.wait_for(std::max(root.version, counts.newest()), true); !synced) {
-            return synced;
+        Result<void> adopted = log.wait_for(std::max(root.version, counts.newest()), true);
+        if (adopted) {
+            ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
+            adopted = adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, incremental, *first_needed,
+                            log, options.own_thread);
         }
-        ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
-        return adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, *first_needed, log,
-                     options.own_thread);
+        if (!adopted && saved_) {
+            saved_->usable = false; // whether anybody will ever find the file is open
+        }
+        return adopted;
     }
 
     [[nodiscard]] snapshot::SnapshotIdentity identity_of(const storage::Root& root, std::uint64_t next_fresh) const {
@@ -102,14 +211,18 @@ private:
         return {.database = manifest.database, .epoch = manifest.epoch, .shard = root.shard, .next_fresh = next_fresh};
     }
 
-    /// Makes a finished snapshot file the one to recover from, then removes what neither it nor its predecessor needs: with `own_thread`
-    /// on a thread of its own, since a file system may take as long to let go of a file as to write it.
-    [[nodiscard]] Result<void> adopt(recovery::SnapshotFile snapshot, std::uint64_t first_needed, const wal::LogParticipant& log,
-                                     bool own_thread) {
+    /// Makes a finished snapshot file the one to recover from, then reads it back, and removes what neither it nor its predecessor needs:
+    /// with `own_thread` on a thread of its own, since a file system may take as long to let go of a file as to write it.
+    [[nodiscard]] Result<void> adopt(recovery::SnapshotFile snapshot, bool incremental, std::uint64_t first_needed,
+                                     const wal::LogParticipant& log, bool own_thread) {
         std::uint64_t needed_before = 0;
+        // What could not be read back takes nobody's place: the one before it stays the one to fall back on.
+        const bool replaces = !incremental && newest_is_good_.load();
         const auto adopted = manifest_->change([&](recovery::Manifest& next) {
-            if (next.snapshot.name != snapshot.name) {
-                next.previous_snapshot = std::move(next.snapshot);
+            if (incremental) {
+                next.snapshot_bases.push_back(std::move(next.snapshot));
+            } else if (next.snapshot.name != snapshot.name) {
+                give_way(next, replaces);
             }
             next.snapshot = std::move(snapshot);
             needed_before = std::exchange(next.first_needed_segment, first_needed);
@@ -119,19 +232,52 @@ private:
         if (!adopted) {
             return adopted.error().clone();
         }
+        note(std::nullopt);
         ECSDB_KILL_POINT("snapshot: manifest stored, old files not yet removed");
-        std::uint64_t removable_below = std::exchange(older_needed_segment_, needed_before);
+        // From an incremental one the way back, past any one file, is the snapshot before its full one, and the log since.
+        std::uint64_t removable_below = replaces ? std::exchange(older_needed_segment_, needed_before) : 0;
         if (archiver_ != nullptr) {
             archiver_->wake();
             // What is not in the archive yet stays until it is.
             removable_below = std::min(removable_below, archiver_->first_unarchived());
         }
         if (own_thread) {
-            cleaning_ = std::make_unique<std::jthread>([this, removable_below] { remove_unneeded(removable_below); });
+            cleaning_.reset(new Thread{[this, removable_below](const Thread::Stop&) { clean_up(removable_below); }});
         } else {
-            remove_unneeded(removable_below);
+            clean_up(removable_below);
         }
         return {};
+    }
+
+    /// The newest snapshot becomes the one before it. Where that could not be read back, what it builds on does, or else nothing.
+    static void give_way(recovery::Manifest& manifest, bool newest_is_good) {
+        std::vector<recovery::SnapshotFile> chain = recovery::chain_of(manifest.snapshot_bases, manifest.snapshot);
+        manifest.snapshot_bases.clear();
+        if (!newest_is_good && !chain.empty()) {
+            chain.pop_back();
+        }
+        if (!chain.empty()) {
+            manifest.previous_snapshot = std::move(chain.back());
+            chain.pop_back();
+            manifest.previous_bases = std::move(chain);
+        }
+    }
+
+    /// Nothing older goes before the new file was read back (rule 10 of docs/reliability.md).
+    void clean_up(std::uint64_t segments_below) {
+        const recovery::SnapshotFile newest = manifest_->manifest().snapshot;
+        const auto found = snapshot::check_snapshot(*files_, manifest_->directory() + '/' + newest.name, *allocator_);
+        const bool good = found && found->crc == newest.crc && found->bytes == newest.size;
+        newest_is_good_.store(good);
+        if (good) {
+            remove_unneeded(segments_below);
+            return;
+        }
+        if (saved_) {
+            saved_->usable = false;
+        }
+        note(found ? Error{ErrorCode::Corrupt, "snapshot: " + newest.name + ": what was written cannot be read back"}
+                   : found.error().clone().in("snapshot: reading it back"));
     }
 
     /// Files left over cost space, nothing else: a failure to remove them is tried again after the next snapshot.
@@ -141,7 +287,7 @@ private:
         if (auto names = files_->list(directory)) {
             for (const std::string& name : *names) {
                 const bool snapshot_like = name.starts_with("snapshot-");
-                if (snapshot_like && name != manifest.snapshot.name && name != manifest.previous_snapshot.name) {
+                if (snapshot_like && !recovery::names_snapshot(manifest, name)) {
                     static_cast<void>(files_->remove(directory + '/' + name));
                 }
             }
@@ -164,13 +310,25 @@ private:
 
     FileSystem* files_;
     Allocator* allocator_;
+    Clock* clock_;
     recovery::ManifestKeeper* manifest_;
+    recovery::SnapshotPolicy policy_;
+    std::optional<snapshot::SavedState> saved_; ///< Where there are incremental ones.
     recovery::Archiver* archiver_ = nullptr;
     wal::SegmentHolds* holds_ = nullptr;
     wal::SpareSegments* spares_ = nullptr;
+    int compression_level_ = 0;
     std::mutex mutex_;
-    std::uint64_t older_needed_segment_; ///< What the previous snapshot needs; below it segments may go after the next one.
-    std::unique_ptr<std::jthread> cleaning_;
+    std::uint64_t older_needed_segment_;     ///< What the previous snapshot needs; below it segments may go after the next full one.
+    std::atomic<bool> newest_is_good_{true}; ///< It was read back, or the database was opened with it.
+    std::uint64_t log_bytes_before_ = 0;     ///< To be added to what the log has written since opening.
+    std::uint64_t taken_ns_ = 0;
+    recovery::BackOff back_off_;
+    recovery::BackOff back_off_from_bad_; ///< From replacing ones that cannot be read back.
+    mutable std::mutex state_mutex_;
+    std::uint64_t taken_ = 0;
+    std::optional<Error> failure_;
+    Owner<Thread> cleaning_;
 };
 
 } // namespace ecsdb

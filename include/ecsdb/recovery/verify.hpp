@@ -129,10 +129,8 @@ private:
 
     /// Every snapshot file, named by the manifest or not: all blocks, the index, the checksum of the whole.
     void check_snapshots() {
-        for (const SnapshotFile* const named : {&manifest_->snapshot, &manifest_->previous_snapshot}) {
-            if (!named->name.empty()) {
-                check_snapshot(named->name, named);
-            }
+        for (const SnapshotChain& chain : chains_of(*manifest_)) {
+            check_snapshot(chain.back().name, &chain.back());
         }
         const auto names = files_.list(directory_);
         if (!names) {
@@ -140,7 +138,7 @@ private:
             return;
         }
         for (const std::string& name : *names) {
-            if (!name.starts_with("snapshot-") || name == manifest_->snapshot.name || name == manifest_->previous_snapshot.name) {
+            if (!name.starts_with("snapshot-") || names_snapshot(*manifest_, name)) {
                 continue;
             }
             if (name.ends_with(".tmp")) {
@@ -310,18 +308,20 @@ private:
             return {};
         }
         std::optional<std::uint64_t> hash;
-        const SnapshotFile none;
-        std::vector<const SnapshotFile*> bases{&manifest_->snapshot};
-        if (!manifest_->previous_snapshot.name.empty()) {
-            bases.push_back(&manifest_->previous_snapshot);
+        std::vector<SnapshotChain> bases{chain_of(manifest_->snapshot_bases, manifest_->snapshot)};
+        if (!manifest_->snapshot_bases.empty()) {
+            bases.push_back({manifest_->snapshot_bases.front()}); // without what builds on it
         }
-        for (const SnapshotFile* const base : bases) {
-            const std::string onto = base->name.empty() ? std::string{"the empty database"} : base->name;
+        if (!manifest_->previous_snapshot.name.empty()) {
+            bases.push_back(chain_of(manifest_->previous_bases, manifest_->previous_snapshot));
+        }
+        for (const SnapshotChain& base : bases) {
+            const std::string onto = base.empty() ? std::string{"the empty database"} : base.back().name;
             auto rebuilt = RebuiltState::create(schema_, manifest_->shard, *allocator_);
             if (!rebuilt) {
                 return std::move(rebuilt).error();
             }
-            auto replayed = replay(**rebuilt, *base);
+            auto replayed = replay(**rebuilt, base);
             if (!replayed) {
                 return std::move(replayed).error();
             }
@@ -341,7 +341,7 @@ private:
                 check_constraints(root, [&](std::string what) { fault("", 0, root.version, std::move(what)); });
                 report_.checked.emplace_back("the schema's constraints");
             } else if (found != *hash || root.version != report_.version) {
-                fault(base->name, 0, base->lsn,
+                fault(onto, 0, base.empty() ? 0 : base.back().lsn,
                       "leads to another state than the newest snapshot: version " + std::to_string(root.version) + " instead of " +
                           std::to_string(report_.version));
             }
@@ -350,13 +350,13 @@ private:
     }
 
     /// False where something stood in the way, which has been reported.
-    Result<bool> replay(RebuiltState& state, const SnapshotFile& base) {
-        if (!base.name.empty()) {
-            auto opened = snapshot::open_snapshot(files_, directory_ + '/' + base.name, *allocator_);
+    Result<bool> replay(RebuiltState& state, const SnapshotChain& base) {
+        if (!base.empty()) {
+            auto opened = snapshot::open_snapshot(files_, paths_of(directory_, base), *allocator_);
             auto loaded = opened ? state.load(*opened) : Result<void>{std::move(opened).error()};
             if (!loaded) {
                 // Damage in the file has been reported; that its blocks contradict each other or the schema has not.
-                note_once(base.name, 0, base.lsn, loaded.error().message());
+                note_once(base.back().name, 0, base.back().lsn, loaded.error().message());
                 return loaded.error().code() == ErrorCode::OutOfMemory ? Result<bool>{std::move(loaded).error()} : Result<bool>{false};
             }
         }
@@ -372,7 +372,8 @@ private:
                 return true;
             }
         }
-        const auto first = wal::first_needed_segment(files_, log_, manifest_->first_needed_segment, base.lsn, *allocator_);
+        const auto first =
+            wal::first_needed_segment(files_, log_, manifest_->first_needed_segment, base.empty() ? 0 : base.back().lsn, *allocator_);
         if (!first) {
             fault("log", 0, 0, first.error().message());
             return false;

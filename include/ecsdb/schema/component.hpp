@@ -2,6 +2,7 @@
 /// Binds C++ structs to tables: `ECSDB_COMPONENT`, schemas made from structs, and the check of a struct against a stored schema.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/schema/describe.hpp"
 #include "ecsdb/schema/layout.hpp"
@@ -208,8 +209,8 @@ private:
     std::vector<Table> tables_;
     std::vector<EnumType> enums_;
     std::vector<StructType> structs_;
-    std::vector<const void*> enum_origins_;
-    std::vector<const void*> struct_origins_;
+    List<const void*> enum_origins_;
+    List<const void*> struct_origins_;
     std::string failure_;
 };
 

@@ -2,6 +2,7 @@
 /// Resolves what tables say about each other (parents, foreign keys) and refuses what could never be kept.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/schema/draft.hpp"
 #include "ecsdb/schema/spelling.hpp"
@@ -86,7 +87,7 @@ private:
         });
     }
 
-    std::vector<Entry> entries_;
+    List<Entry> entries_;
 };
 
 /// Whether rows kept as `target` may be gone after a restart that brings back rows kept as `source`.

@@ -5,6 +5,7 @@
 #include "ecsdb/core/compression.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/snapshot/format.hpp"
+#include "ecsdb/snapshot/shuffle.hpp"
 
 #include <algorithm>
 #include <array>
@@ -22,7 +23,7 @@ namespace ecsdb::snapshot {
 /// content is handed out before its checksum agreed.
 ///
 /// `Corrupt` where it is damaged or cut short, `Unsupported` where a newer release wrote it. Holds about 1.5 MiB,
-/// compressed files 1 MiB more. For one thread; the allocator and the file system must outlive it.
+/// compressed files up to 2 MiB more. For one thread; the allocator and the file system must outlive it.
 class BlockReader {
 public:
     /// A block whose checksum agreed.
@@ -42,6 +43,15 @@ public:
         BlockReader reader{std::move(*file), path, allocator};
         if (auto ready = reader.read_frame(); !ready) {
             return std::move(ready).error().in(path);
+        }
+        return reader;
+    }
+    /// The same for a snapshot in memory, which must outlive the reader and stay as it is. Nothing of it is copied but the schema.
+    [[nodiscard]] static Result<BlockReader> open(std::span<const std::byte> bytes, Allocator& allocator) {
+        BlockReader reader{nullptr, "snapshot in memory", allocator};
+        reader.memory_ = bytes;
+        if (auto ready = reader.read_frame(); !ready) {
+            return std::move(ready).error().in(reader.path_);
         }
         return reader;
     }
@@ -71,7 +81,7 @@ public:
         if (auto fetched = fetch(block_header_size); !fetched) {
             return std::move(fetched).error();
         }
-        const BlockHeader header = load_block_header(buffer_.data() + begin_);
+        const BlockHeader header = load_block_header(fetched_bytes());
         if (header.stored_size > max_block_size || header.raw_size > max_block_size ||
             header.stored_size > left - block_header_size - checksum_size) {
             return corrupt(block, "claims more bytes than a block, or the file, can have");
@@ -80,7 +90,7 @@ public:
         if (auto fetched = fetch(checked + checksum_size); !fetched) {
             return std::move(fetched).error();
         }
-        const std::byte* const bytes = buffer_.data() + begin_;
+        const std::byte* const bytes = fetched_bytes();
         const std::uint32_t crc = crc32c({bytes, checked}, crc_);
         if (load_le<std::uint32_t>(bytes + checked) != mask_crc(crc)) {
             return corrupt(block, "its checksum differs");
@@ -108,13 +118,21 @@ private:
     static constexpr std::size_t read_ahead = 512U << 10U;
 
     BlockReader(std::unique_ptr<File> file, std::string path, Allocator& allocator) noexcept
-        : file_{std::move(file)}, path_{std::move(path)}, schema_{allocator}, buffer_{allocator}, unpacked_{allocator} {}
+        : file_{std::move(file)}, path_{std::move(path)}, schema_{allocator}, buffer_{allocator}, unpacked_{allocator}, unshuffled_{
+                                                                                                                            allocator} {}
 
     static Error cut_short(std::uint64_t offset) {
         return Error{ErrorCode::Corrupt, "cut short: the file ends before byte " + std::to_string(offset)};
     }
 
     Result<void> read_at(std::span<std::byte> out, std::uint64_t offset) {
+        if (file_ == nullptr) {
+            if (out.size() > memory_.size() - offset) {
+                return cut_short(offset + out.size());
+            }
+            std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+            return {};
+        }
         auto read = file_->pread(out, offset);
         if (!read) {
             return std::move(read).error();
@@ -124,7 +142,7 @@ private:
 
     /// Everything around the blocks.
     Result<void> read_frame() {
-        const auto size = file_->size();
+        const auto size = file_ == nullptr ? Result<std::uint64_t>{memory_.size()} : file_->size();
         if (!size) {
             return size.error().clone();
         }
@@ -167,9 +185,9 @@ private:
         return {};
     }
 
-    /// Sees to it that the `bytes` from `position_` on lie in the buffer. They must end before the footer.
+    /// Sees to it that the `bytes` from `position_` on can be had from `fetched_bytes`. They must end before the footer.
     Result<void> fetch(std::size_t bytes) {
-        if (buffered_ >= bytes) {
+        if (buffered_ >= bytes || file_ == nullptr) {
             return {};
         }
         constexpr std::size_t most = max_block_size + block_header_size + checksum_size + read_ahead;
@@ -187,10 +205,15 @@ private:
         return {};
     }
 
+    [[nodiscard]] const std::byte* fetched_bytes() const noexcept {
+        return file_ == nullptr ? memory_.data() + position_ : buffer_.data() + begin_;
+    }
     void consume(std::size_t bytes) noexcept {
-        begin_ += bytes;
-        buffered_ -= bytes;
         position_ += bytes;
+        if (file_ != nullptr) {
+            begin_ += bytes;
+            buffered_ -= bytes;
+        }
     }
 
     Result<void> unpack(Block& block, std::span<const std::byte> stored) {
@@ -198,7 +221,8 @@ private:
         if (block.header.codec == Codec::Raw) {
             return block.header.raw_size == stored.size() ? Result<void>{} : corrupt(block, "its two sizes contradict each other");
         }
-        if (block.header.codec != Codec::Zstd) {
+        const bool shuffled = block.header.codec == Codec::ShuffledZstd;
+        if (block.header.codec != Codec::Zstd && !shuffled) {
             return corrupt(block, "is compressed in a way this build does not know", ErrorCode::Unsupported);
         }
         unpacked_.clear();
@@ -210,6 +234,21 @@ private:
             return corrupt(block, done.error().message(), done.error().code());
         }
         block.content = unpacked_.view();
+        return shuffled ? unshuffle(block) : Result<void>{};
+    }
+    /// Puts the bytes of rows side by side again.
+    Result<void> unshuffle(Block& block) {
+        const std::size_t size = block.header.raw_size;
+        if (block.header.rows == 0 || size % block.header.rows != 0) {
+            return corrupt(block, "its bytes were put in another order than rows can have");
+        }
+        unshuffled_.clear();
+        std::byte* const room = unshuffled_.extend(size);
+        if (room == nullptr) {
+            return Error{ErrorCode::OutOfMemory, "no memory to unpack a block"};
+        }
+        unshuffle_rows(unpacked_.data(), room, block.header.rows, size / block.header.rows);
+        block.content = unshuffled_.view();
         return {};
     }
 
@@ -247,7 +286,8 @@ private:
         return {};
     }
 
-    std::unique_ptr<File> file_;
+    std::unique_ptr<File> file_; ///< Null: it is in memory.
+    std::span<const std::byte> memory_;
     std::string path_;
     FileHeader header_;
     Footer footer_;
@@ -259,6 +299,7 @@ private:
     std::size_t buffered_ = 0; ///< … and so many bytes of it, which start at `position_` of the file.
     std::uint64_t position_ = 0;
     ByteBuffer unpacked_;
+    ByteBuffer unshuffled_;
     std::uint64_t number_ = 0;
     std::uint64_t index_offset_ = 0;
     std::uint32_t index_crc_ = 0;
@@ -275,9 +316,9 @@ struct SnapshotInfo {
     std::uint32_t crc = 0; ///< CRC32C of the whole file.
 };
 
-/// Reads the whole file and compares every checksum. The content of the blocks is not looked at. Cost: reading the file.
-[[nodiscard]] inline Result<SnapshotInfo> check_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
-    auto reader = BlockReader::open(files, path, allocator);
+namespace detail {
+
+[[nodiscard]] inline Result<SnapshotInfo> check_all(Result<BlockReader> reader) {
     if (!reader) {
         return std::move(reader).error();
     }
@@ -287,9 +328,20 @@ struct SnapshotInfo {
         more = reader->next(block);
     }
     if (!more) {
-        return std::move(more).error().in(path);
+        return std::move(more).error().in(reader->path());
     }
-    return SnapshotInfo{path, reader->header().lsn, reader->file_size(), reader->crc()};
+    return SnapshotInfo{reader->path(), reader->header().lsn, reader->file_size(), reader->crc()};
+}
+
+} // namespace detail
+
+/// Reads the whole file and compares every checksum. The content of the blocks is not looked at. Cost: reading the file.
+[[nodiscard]] inline Result<SnapshotInfo> check_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
+    return detail::check_all(BlockReader::open(files, path, allocator));
+}
+/// The same for a snapshot in memory. Takes memory for its schema, and for one block where blocks are compressed.
+[[nodiscard]] inline Result<SnapshotInfo> check_snapshot(std::span<const std::byte> bytes, Allocator& allocator) {
+    return detail::check_all(BlockReader::open(bytes, allocator));
 }
 
 } // namespace ecsdb::snapshot

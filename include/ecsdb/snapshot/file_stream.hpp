@@ -3,7 +3,9 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/io/file_system.hpp"
 
 #include <algorithm>
@@ -11,9 +13,7 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 namespace ecsdb::snapshot {
@@ -84,8 +84,8 @@ private:
             return go_on(full, bytes);
         }
         std::unique_lock lock{mutex_};
-        if (thread_ == nullptr) {
-            thread_ = std::make_unique<std::jthread>([this] { write_all(); });
+        if (!thread_) {
+            thread_.reset(new Thread{[this](const Thread::Stop&) { write_all(); }});
         }
         changed_.wait(lock, [&] { return waiting_ == 0; });
         if (bytes != 0) {
@@ -143,7 +143,7 @@ private:
     }
 
     void stop() noexcept {
-        if (thread_ != nullptr) {
+        if (thread_) {
             {
                 const std::lock_guard lock{mutex_};
                 stopping_ = true;
@@ -168,7 +168,7 @@ private:
     std::size_t waiting_ = 0; ///< … and how many of its bytes; 0 when it has been.
     bool stopping_ = false;
     Result<void> status_;
-    std::unique_ptr<std::jthread> thread_;
+    Owner<Thread> thread_;
 };
 
 } // namespace ecsdb::snapshot

@@ -20,7 +20,8 @@ namespace ecsdb::snapshot {
 // On-disk constants. Changing one breaks every existing snapshot: add a block kind or raise the format version instead.
 inline constexpr std::uint64_t file_magic = 0x504E534244534345;   // "ECSDBSNP"
 inline constexpr std::uint64_t footer_magic = 0x444E454244534345; // "ECSDBEND"
-inline constexpr std::uint16_t format_version = 1;
+inline constexpr std::uint16_t format_version = 1;                ///< Of a snapshot that holds a whole version.
+inline constexpr std::uint16_t incremental_format_version = 2;    ///< Of one that holds what has changed since another.
 inline constexpr std::size_t file_header_size = 128;
 inline constexpr std::size_t block_header_size = 24;
 inline constexpr std::size_t checksum_size = 4; ///< After the bytes of each block.
@@ -47,6 +48,15 @@ struct SnapshotIdentity {
     friend bool operator==(const SnapshotIdentity&, const SnapshotIdentity&) = default;
 };
 
+/// The snapshot an incremental one builds on.
+struct BaseSnapshot {
+    std::uint64_t lsn = 0;
+    std::uint64_t size = 0; ///< Of its file; 0: there is none.
+    std::uint32_t crc = 0;  ///< CRC32C of its whole file.
+
+    friend bool operator==(const BaseSnapshot&, const BaseSnapshot&) = default;
+};
+
 /// The first bytes of a file.
 struct FileHeader {
     SnapshotIdentity identity;
@@ -55,7 +65,9 @@ struct FileHeader {
     std::uint64_t schema_hash = 0;
     std::uint32_t schema_size = 0; ///< The encoded schema follows the header.
     std::uint32_t schema_crc = 0;
+    BaseSnapshot base{}; ///< Without a size: the snapshot is a full one.
 
+    [[nodiscard]] bool is_incremental() const noexcept { return base.size != 0; }
     friend bool operator==(const FileHeader&, const FileHeader&) = default;
 };
 
@@ -70,10 +82,19 @@ enum class BlockKind : std::uint8_t {
     Index = 7,       ///< Where the blocks before it are.
     Contents = 8,    ///< What one text or blob field of some entities holds.
     ContentPart = 9, ///< A part of what one such field of one entity holds, where that is large.
+    // In incremental snapshots only.
+    ChangedEntities = 10, ///< Ids of runs of rows.
+    ChangedRows = 11,     ///< Runs of rows of one table.
+    Replaced = 12,        ///< Ranges of indices of which older snapshots say nothing any more.
+    ChangedCounts = 13,   ///< How often some entities were changed.
 };
 inline constexpr std::uint8_t skippable_kind = 0x80;
 
-enum class Codec : std::uint8_t { Raw = 0, Zstd = 1 };
+enum class Codec : std::uint8_t {
+    Raw = 0,
+    Zstd = 1,
+    ShuffledZstd = 2, ///< The first bytes of all rows come first, then all second ones, and so on: see `shuffle_rows`.
+};
 
 /// The first bytes of a block. What `archetype`, `first` and `rows` count depends on the kind.
 struct BlockHeader {
@@ -108,7 +129,7 @@ struct Footer {
 [[nodiscard]] inline std::array<std::byte, file_header_size> encode_file_header(const FileHeader& header) noexcept {
     std::array<std::byte, file_header_size> bytes{};
     store_le<std::uint64_t>(bytes.data(), file_magic);
-    store_le<std::uint16_t>(bytes.data() + 12, format_version);
+    store_le<std::uint16_t>(bytes.data() + 12, header.is_incremental() ? incremental_format_version : format_version);
     std::memcpy(bytes.data() + 16, header.identity.database.data(), header.identity.database.size());
     store_le<std::uint32_t>(bytes.data() + 32, header.identity.epoch);
     store_le<std::uint32_t>(bytes.data() + 36, header.identity.shard);
@@ -118,6 +139,9 @@ struct Footer {
     store_le<std::uint64_t>(bytes.data() + 64, header.schema_hash);
     store_le<std::uint32_t>(bytes.data() + 72, header.schema_size);
     store_le<std::uint32_t>(bytes.data() + 76, mask_crc(header.schema_crc));
+    store_le<std::uint64_t>(bytes.data() + 80, header.base.lsn);
+    store_le<std::uint64_t>(bytes.data() + 88, header.base.size);
+    store_le<std::uint32_t>(bytes.data() + 96, header.base.crc);
     store_le<std::uint32_t>(bytes.data() + 8, mask_crc(crc32c(std::span{bytes}.subspan(12))));
     return bytes;
 }
@@ -130,9 +154,10 @@ struct Footer {
     if (load_le<std::uint32_t>(bytes.data() + 8) != mask_crc(crc32c(bytes.subspan(12)))) {
         return Error{ErrorCode::Corrupt, "the header's checksum differs"};
     }
-    if (const auto version = load_le<std::uint16_t>(bytes.data() + 12); version != format_version) {
-        return Error{ErrorCode::Unsupported,
-                     "snapshot format version " + std::to_string(version) + "; this build reads version " + std::to_string(format_version)};
+    const auto version = load_le<std::uint16_t>(bytes.data() + 12);
+    if (version != format_version && version != incremental_format_version) {
+        return Error{ErrorCode::Unsupported, "snapshot format version " + std::to_string(version) + "; this build reads versions " +
+                                                 std::to_string(format_version) + " and " + std::to_string(incremental_format_version)};
     }
     FileHeader header;
     std::memcpy(header.identity.database.data(), bytes.data() + 16, header.identity.database.size());
@@ -144,6 +169,13 @@ struct Footer {
     header.schema_hash = load_le<std::uint64_t>(bytes.data() + 64);
     header.schema_size = load_le<std::uint32_t>(bytes.data() + 72);
     header.schema_crc = unmask_crc(load_le<std::uint32_t>(bytes.data() + 76));
+    if (version == incremental_format_version) {
+        header.base = {load_le<std::uint64_t>(bytes.data() + 80), load_le<std::uint64_t>(bytes.data() + 88),
+                       load_le<std::uint32_t>(bytes.data() + 96)};
+        if (header.base.size < file_header_size + footer_size || header.base.lsn >= header.lsn) {
+            return Error{ErrorCode::Corrupt, "the header names a base that cannot be"};
+        }
+    }
     if (header.identity.shard > Entity::max_shard || header.identity.next_fresh > std::uint64_t{1} << Entity::index_bits ||
         header.schema_size > max_schema_size) {
         return Error{ErrorCode::Corrupt, "the header names a shard, an index or a schema that cannot be"};

@@ -2,6 +2,7 @@
 /// Entity versions that a snapshot saved as of a later version than its own, until a replayed log has come that far.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/storage/entity_versions.hpp"
 
 #include <algorithm>
@@ -70,7 +71,7 @@ private:
         return true;
     }
 
-    std::vector<Run> runs_;
+    List<Run> runs_;
     std::uint64_t next_ = none;
 };
 

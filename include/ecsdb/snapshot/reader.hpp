@@ -3,10 +3,13 @@
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/block_reader.hpp"
+#include "ecsdb/snapshot/chain_reader.hpp"
 #include "ecsdb/snapshot/later_counts.hpp"
 #include "ecsdb/snapshot/numbers.hpp"
+#include "ecsdb/snapshot/saved_state.hpp"
 #include "ecsdb/storage/bulk_load.hpp"
 
 #include <algorithm>
@@ -32,8 +35,8 @@ struct LoadedSnapshot {
     std::uint64_t entities = 0;
     std::uint64_t freed = 0;
     std::uint64_t rows = 0;
-    std::vector<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
-    LaterCounts later;              ///< Those of them that are of a later version, and not set yet: for whoever replays a log.
+    List<CountsAsOf> counts; ///< Ascending; about one per 32,768 indices.
+    LaterCounts later;       ///< Those of them that are of a later version, and not set yet: for whoever replays a log.
 };
 
 namespace detail {
@@ -43,8 +46,9 @@ class ContentLoader {
 public:
     using Block = BlockReader::Block;
 
-    ContentLoader(storage::WriteBuffer& buffer, const FileHeader& header, Allocator& allocator) noexcept
-        : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, numbers_{allocator},
+    /// `saved`: to be told what the snapshot holds; may be null.
+    ContentLoader(storage::WriteBuffer& buffer, const FileHeader& header, Allocator& allocator, SavedState* saved) noexcept
+        : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, saved_{saved}, numbers_{allocator},
           more_numbers_{allocator}, content_{allocator} {}
 
     Result<void> begin() {
@@ -52,7 +56,8 @@ public:
                                                                                                                         : no_memory();
     }
 
-    Result<void> add(const Block& block) {
+    /// `archetype` is the number in its file of one that begins with this block.
+    Result<void> add(const Block& block, std::uint32_t archetype) {
         const bool has_rows_within = block.header.kind != BlockKind::Archetype && block.header.kind != BlockKind::Index &&
                                      (static_cast<std::uint8_t>(block.header.kind) & skippable_kind) == 0;
         if (has_rows_within && (block.header.rows == 0 || block.header.rows > max_block_rows)) {
@@ -63,7 +68,7 @@ public:
         }
         switch (block.header.kind) {
         case BlockKind::Archetype:
-            return begin_archetype(block);
+            return begin_archetype(block, archetype);
         case BlockKind::Entities:
             return add_entities(block);
         case BlockKind::Rows:
@@ -78,8 +83,14 @@ public:
             return add_contents(block);
         case BlockKind::ContentPart:
             return add_content_part(block);
+        case BlockKind::ChangedCounts:
+            return add_changed_counts(block);
         case BlockKind::Index:
             return {};
+        case BlockKind::ChangedEntities:
+        case BlockKind::ChangedRows:
+        case BlockKind::Replaced:
+            return corrupt(block, "has no place in a full snapshot");
         }
         if ((static_cast<std::uint8_t>(block.header.kind) & skippable_kind) != 0) {
             return {};
@@ -98,6 +109,11 @@ public:
             return Error{ErrorCode::Corrupt, "the footer counts other entities and rows than there are"};
         }
         loader_.finish(header_->time_ns);
+        if (saved_ != nullptr) {
+            saved_->newest = {info.lsn, info.bytes, info.crc};
+            saved_->born = header_->lsn; // as everything that was loaded
+            saved_->usable = lies_as_saved_;
+        }
         loaded_.info = std::move(info);
         return std::move(loaded_);
     }
@@ -124,7 +140,7 @@ private:
     /// Whether every column of the current archetype has the rows it should.
     [[nodiscard]] bool is_complete() const noexcept { return entities_ == archetype_rows_ && column_ == tables_.size(); }
 
-    Result<void> begin_archetype(const Block& block) {
+    Result<void> begin_archetype(const Block& block, std::uint32_t number) {
         if (!is_complete()) {
             return corrupt(block, "the archetype before it is not complete");
         }
@@ -148,7 +164,12 @@ private:
         entities_ = 0;
         column_ = 0;
         rows_ = 0;
-        return judge(block, loader_.begin_archetype(columns_, archetype_rows_));
+        auto begun = judge(block, loader_.begin_archetype(columns_, archetype_rows_));
+        if (begun && saved_ != nullptr) {
+            saved_->set_number(loader_.archetype(), number);
+            lies_as_saved_ = lies_as_saved_ && loader_.began_empty();
+        }
+        return begun;
     }
 
     [[nodiscard]] bool has(TableId table, Storage storage) const noexcept {
@@ -296,6 +317,9 @@ private:
             std::uint64_t{block.header.first} + block.header.rows > header_->identity.next_fresh) {
             return corrupt(block, "is no list of counts");
         }
+        if (saved_ != nullptr && !saved_->set_counts(block.header.first, numbers_.view())) {
+            return no_memory();
+        }
         loaded_.counts.push_back({block.header.first, block.header.rows, version});
         if (version > header_->lsn) {
             loaded_.later.add(version, block.header.first, numbers_.view());
@@ -304,9 +328,51 @@ private:
         return loader_.set_counts(block.header.first, numbers_.view()) ? Result<void>{} : no_memory();
     }
 
+    /// Counts that overrule what has come before.
+    Result<void> add_changed_counts(const Block& block) {
+        ByteReader in{block.content};
+        const auto version = in.read_le<std::uint64_t>();
+        if (!read_indices(in, block) || !more_numbers_.resize_for_overwrite(block.header.rows) || !read_numbers(in, more_numbers_.view()) ||
+            in.remaining() != 0) {
+            return corrupt(block, "is no list of counts");
+        }
+        const std::uint32_t first = numbers_[0];
+        std::uint32_t end = first;
+        for (std::size_t i = 0; i < numbers_.size(); ++i) {
+            if (numbers_[i] < end || numbers_[i] - first >= max_block_rows) {
+                return corrupt(block, "has counts that are not in order, or too far from each other");
+            }
+            end = numbers_[i] + 1;
+            if (saved_ != nullptr && !saved_->set_counts(numbers_[i], more_numbers_.view().subspan(i, 1))) {
+                return no_memory();
+            }
+        }
+        loaded_.counts.push_back({first, end - first, version});
+        if (version > header_->lsn) {
+            // Those between have not changed up to that version: they are of it, too.
+            std::vector<std::uint32_t> counts(end - first);
+            for (std::uint32_t index = first; index < end; ++index) {
+                counts[index - first] = loader_.count(index);
+            }
+            for (std::size_t i = 0; i < numbers_.size(); ++i) {
+                counts[numbers_[i] - first] = more_numbers_[i];
+            }
+            loaded_.later.add(version, first, counts);
+            return {};
+        }
+        for (std::size_t i = 0; i < numbers_.size(); ++i) {
+            if (!loader_.set_count(numbers_[i], more_numbers_[i])) {
+                return no_memory();
+            }
+        }
+        return {};
+    }
+
     storage::BulkLoader loader_;
     const Schema* schema_;
     const FileHeader* header_;
+    SavedState* saved_;
+    bool lies_as_saved_ = true; ///< No two archetypes of the file have become one.
     GrowArray<std::uint32_t> numbers_;
     GrowArray<std::uint32_t> more_numbers_;
     std::vector<TableId> columns_; ///< Of the current archetype …
@@ -332,36 +398,39 @@ private:
 
 } // namespace detail
 
-/// A snapshot that was opened: what it is of is checked, what it holds is not yet read. Move-only, for one thread.
+/// A snapshot that was opened, with those it builds on: what it is of is checked, what it holds is not yet read. Move-only, for one thread.
 class SnapshotFile {
 public:
     /// Which database it is of. Whether that is the one expected is the caller's to compare.
-    [[nodiscard]] const SnapshotIdentity& identity() const noexcept { return reader_.header().identity; }
+    [[nodiscard]] const SnapshotIdentity& identity() const noexcept { return header().identity; }
     /// The schema of the version saved: what a store to load it into is to be created with.
     [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
-    [[nodiscard]] std::uint64_t lsn() const noexcept { return reader_.header().lsn; }
-    [[nodiscard]] std::uint64_t time_ns() const noexcept { return reader_.header().time_ns; }
-    [[nodiscard]] std::uint64_t file_size() const noexcept { return reader_.file_size(); }
+    [[nodiscard]] std::uint64_t lsn() const noexcept { return header().lsn; }
+    [[nodiscard]] std::uint64_t time_ns() const noexcept { return header().time_ns; }
+    [[nodiscard]] std::uint64_t file_size() const noexcept { return chain_.newest().file_size(); }
 
     /// Fills the store of `buffer`, which must be at its first, empty root. On success `buffer.root()` is the version saved, ready to be
-    /// published; on failure the store is to be discarded. To be called once.
+    /// published; on failure the store is to be discarded. To be called once. `saved` learns what the next snapshot need not hold.
     ///
     /// `Corrupt` names file, block and what is wrong; `SchemaMismatch` and `WrongShard` where the store was created for something else;
-    /// `OutOfMemory`; what the file system says. Values are taken as they are. Beyond the state itself this holds about 2 MiB.
-    [[nodiscard]] Result<LoadedSnapshot> load_into(storage::WriteBuffer& buffer) {
-        auto loaded = load(buffer);
+    /// `OutOfMemory`; what the file system says. Values are taken as they are. Beyond the state itself this holds about 2 MiB, and as much
+    /// for every snapshot it builds on.
+    [[nodiscard]] Result<LoadedSnapshot> load_into(storage::WriteBuffer& buffer, SavedState* saved = nullptr) {
+        auto loaded = load(buffer, saved);
         if (!loaded) {
-            return std::move(loaded).error().in(reader_.path());
+            return std::move(loaded).error().in(chain_.path());
         }
         return loaded;
     }
 
 private:
-    friend Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator);
-    SnapshotFile(BlockReader reader, Schema schema, Allocator& allocator)
-        : reader_{std::move(reader)}, schema_{std::move(schema)}, allocator_{&allocator} {}
+    friend Result<SnapshotFile> open_snapshot(FileSystem& files, std::span<const std::string> paths, Allocator& allocator);
+    SnapshotFile(ChainReader chain, Schema schema, Allocator& allocator)
+        : chain_{std::move(chain)}, schema_{std::move(schema)}, allocator_{&allocator} {}
 
-    Result<LoadedSnapshot> load(storage::WriteBuffer& buffer) {
+    [[nodiscard]] const FileHeader& header() const noexcept { return chain_.newest().header(); }
+
+    Result<LoadedSnapshot> load(storage::WriteBuffer& buffer, SavedState* saved) {
         if (buffer.store().schema().hash() != schema_.hash()) {
             return Error{ErrorCode::SchemaMismatch, "the store was created with another schema"};
         }
@@ -369,46 +438,55 @@ private:
             return Error{ErrorCode::WrongShard, "it is of shard " + std::to_string(identity().shard) + ", the store of shard " +
                                                     std::to_string(buffer.root().shard)};
         }
-        detail::ContentLoader content{buffer, reader_.header(), *allocator_};
+        detail::ContentLoader content{buffer, header(), *allocator_, saved};
         if (auto begun = content.begin(); !begun) {
             return std::move(begun).error();
         }
         BlockReader::Block block;
         for (;;) {
-            auto more = reader_.next(block);
+            auto more = chain_.next(block);
             if (!more) {
                 return std::move(more).error();
             }
             if (!*more) {
                 break;
             }
-            if (auto added = content.add(block); !added) {
+            if (auto added = content.add(block, chain_.archetype()); !added) {
                 return std::move(added).error();
             }
         }
-        return content.finish(reader_.footer(), {reader_.path(), lsn(), reader_.file_size(), reader_.crc()});
+        if (saved != nullptr) {
+            saved->archetype_end = chain_.archetype_end();
+        }
+        return content.finish(chain_.footer(), {chain_.newest().path(), lsn(), file_size(), chain_.newest().crc()});
     }
 
-    BlockReader reader_;
+    ChainReader chain_;
     Schema schema_;
     Allocator* allocator_;
 };
 
-/// Opens the snapshot at `path` and reads what it is of. `NotFound`, `Corrupt`, `Unsupported` where a newer release wrote it, `Io`. Changes
-/// nothing. File system and allocator must outlive the result.
-[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
-    auto reader = BlockReader::open(files, path, allocator);
-    if (!reader) {
-        return std::move(reader).error();
+/// Opens the snapshot at the last of `paths`, which builds on those before it, the full one first, and reads what it is of. `NotFound`,
+/// `Corrupt` (also where they do not build on each other), `Unsupported` where a newer release wrote it, `Io`. Changes nothing. File system
+/// and allocator must outlive the result.
+[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, std::span<const std::string> paths, Allocator& allocator) {
+    auto chain = ChainReader::open(files, paths, allocator);
+    if (!chain) {
+        return std::move(chain).error();
     }
-    auto schema = decode_schema(reader->schema());
+    const BlockReader& newest = chain->newest();
+    auto schema = decode_schema(newest.schema());
     if (!schema) {
-        return std::move(schema).error().in(path);
+        return std::move(schema).error().in(newest.path());
     }
-    if (schema->hash() != reader->header().schema_hash) {
-        return Error{ErrorCode::Corrupt, path + ": the schema is not the one the header names"};
+    if (schema->hash() != newest.header().schema_hash) {
+        return Error{ErrorCode::Corrupt, newest.path() + ": the schema is not the one the header names"};
     }
-    return SnapshotFile{*std::move(reader), *std::move(schema), allocator};
+    return SnapshotFile{*std::move(chain), *std::move(schema), allocator};
+}
+/// The same for a full one.
+[[nodiscard]] inline Result<SnapshotFile> open_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
+    return open_snapshot(files, std::span{&path, 1}, allocator);
 }
 
 } // namespace ecsdb::snapshot

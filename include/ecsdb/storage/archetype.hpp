@@ -2,6 +2,7 @@
 /// Entities with the same set of table components, their rows side by side: what a set is made of, and its rows in one version.
 #pragma once
 
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/schema/schema.hpp"
 #include "ecsdb/storage/entity_table.hpp"
 #include "ecsdb/storage/tree.hpp"
@@ -26,7 +27,7 @@ public:
 
     [[nodiscard]] ArchetypeId id() const noexcept { return id_; }
     /// Sorted by table.
-    [[nodiscard]] std::span<const ColumnShape> columns() const noexcept { return {columns_, column_count_}; }
+    [[nodiscard]] Slice<const ColumnShape> columns() const noexcept { return {columns_, column_count_}; }
     /// The position of a table's column, or `no_column`. Cost: O(1), one load.
     [[nodiscard]] std::uint16_t column_of(TableId table) const noexcept { return lookup_[table]; }
     /// `column_of` for every table of the schema.

@@ -49,6 +49,10 @@ public:
         return Outcome::Done;
     }
 
+    /// The archetype begun last, and whether it was empty then: other archetypes of the file may have had the same tables.
+    [[nodiscard]] ArchetypeId archetype() const noexcept { return home_->shape->id(); }
+    [[nodiscard]] bool began_empty() const noexcept { return first_row_ == 0; }
+
     /// Appends living entities to the archetype. `AlreadyExists` where an index has been used before. Generations are from 1 to
     /// `Entity::max_generation`; there are no more of them than `begin_archetype` was told.
     [[nodiscard]] Outcome append_entities(std::span<const std::uint32_t> indices, std::span<const std::uint32_t> generations) noexcept {
@@ -186,6 +190,17 @@ public:
         }
         return true;
     }
+
+    /// Sets one such count, whatever it was before. False when memory is refused.
+    [[nodiscard]] bool set_count(std::uint32_t index, std::uint32_t count) noexcept {
+        EntityVersions& versions = buffer_->store().entity_versions();
+        if (!versions.cover(index)) {
+            return false;
+        }
+        versions.set(index, count);
+        return true;
+    }
+    [[nodiscard]] std::uint32_t count(std::uint32_t index) const noexcept { return buffer_->store().entity_versions().count(index); }
 
     /// Closes the batch: the root, for the caller to publish.
     const Root* finish(std::uint64_t time_ns) noexcept {

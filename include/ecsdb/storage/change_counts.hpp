@@ -86,6 +86,12 @@ public:
         return set(index, before, before + increment);
     }
 
+    /// Makes the count of a living entity what it is to be, whatever it was.
+    [[nodiscard]] bool impose(std::uint32_t index, std::uint32_t count) noexcept {
+        const std::uint32_t before = versions_->count(index);
+        return before == count || set(index, before, count);
+    }
+
     /// The running transaction stands.
     void keep() noexcept {
         for (const Count& count : touched_) {

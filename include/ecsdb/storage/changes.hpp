@@ -4,12 +4,12 @@
 
 #include "ecsdb/core/entity.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/schema/schema.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 
 namespace ecsdb::storage {
 
@@ -45,8 +45,8 @@ public:
         return !recording_ || note(index, table, ChangeKind::Changed, row, row_bytes);
     }
 
-    [[nodiscard]] std::span<const Change> list() const noexcept { return list_.view(); }
-    [[nodiscard]] const std::byte* before(const Change& change) const noexcept { return before_.view().data() + change.before; }
+    [[nodiscard]] Slice<const Change> list() const noexcept { return list_.slice(); }
+    [[nodiscard]] const std::byte* before(const Change& change) const noexcept { return before_.data() + change.before; }
     /// Forgets everything, and gives what memory it keeps beyond about `most_bytes` back.
     void clear_and_trim(std::size_t most_bytes) noexcept {
         clear();
@@ -66,7 +66,7 @@ private:
             return false;
         }
         if (row_bytes != 0) {
-            std::memcpy(before_.view().data() + place, row, row_bytes);
+            std::memcpy(before_.data() + place, row, row_bytes);
         }
         return list_.push({index, table, kind, 0, place});
     }

@@ -5,7 +5,6 @@
 #include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/entity_versions.hpp"
 #include "ecsdb/storage/root.hpp"
-#include "ecsdb/storage/workspace.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +15,7 @@ namespace ecsdb::storage {
 /// Changes nothing; entities that do not live and rows that are not there are passed over. Writer only, between operations.
 class Prefetcher {
 public:
-    Prefetcher(const Root& root, const Workspace& workspace, const EntityVersions& versions) noexcept
-        : root_{&root}, workspace_{&workspace}, versions_{&versions} {}
+    Prefetcher(const Root& root, const EntityVersions& versions) noexcept : root_{&root}, versions_{&versions} {}
 
     /// What leads to the entity's record.
     void path(Entity entity) const noexcept { root_->entities.prefetch_path(entity.index()); }
@@ -61,20 +59,13 @@ private:
         if (geometry.stride == 0) {
             return;
         }
+        // The head tells whether the page will be copied; looking at it here would wait for it.
         const Node* const page = column.at(geometry.page_of(row));
-        if (workspace_->owns(page)) {
-            prefetch_for_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
-            return;
-        }
-        // It will be copied: the first lines start the hardware's own prefetching of the rest.
-        const auto* const bytes = reinterpret_cast<const std::byte*>(page);
-        for (std::size_t offset = 0; offset < 512; offset += 64) {
-            prefetch_for_read(bytes + offset);
-        }
+        prefetch_for_read(page);
+        prefetch_for_read(page_rows(page) + static_cast<std::size_t>(geometry.row_in_page(row)) * geometry.stride);
     }
 
     const Root* root_;
-    const Workspace* workspace_;
     const EntityVersions* versions_;
 };
 

@@ -36,7 +36,7 @@ public:
     /// The living entity whose derived id this is, if it has no other; null otherwise. Cost: O(1).
     [[nodiscard]] Entity find_derived(const Root& root, const StableId& id) const noexcept {
         const Entity entity = id.derived_from(identity_);
-        const EntityRecord* const record = root.find_living(entity);
+        const EntityRecord* const record = entity.is_null() ? nullptr : root.find_living(entity);
         return record == nullptr || imported_id(root, *record, entity.index()) ? Entity{} : entity;
     }
     /// The entity that was imported under this id; null when there is none. Cost: O(imported entities).
@@ -48,6 +48,15 @@ public:
             });
         }
         return found;
+    }
+
+    /// Whether any entity may have an id it came with. Cost: O(1).
+    [[nodiscard]] bool may_be_imported(const Root& root) const noexcept {
+        if (imported_ == no_table || root.schema->table(imported_).storage != Storage::Sparse) {
+            return imported_ != no_table;
+        }
+        const SparseTable* const rows = root.sparse(imported_);
+        return rows != nullptr && rows->rows != 0;
     }
 
     /// The id in a row of the table of imported ids.

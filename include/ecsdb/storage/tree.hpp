@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/workspace.hpp"
 
 #include <algorithm>
@@ -10,7 +11,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 namespace ecsdb::storage {
 
@@ -74,7 +74,7 @@ public:
     }
 
     /// The places from `position` on that lie together, at most `most`; as `writable_place`. Empty when memory is refused.
-    [[nodiscard]] std::span<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
+    [[nodiscard]] Slice<Node*> writable_places(Workspace& workspace, std::uint32_t position, std::uint32_t most) noexcept {
         Node** const first = writable_place(workspace, position);
         return {first, first == nullptr ? 0 : std::min(most, leaf_size - (position & (leaf_size - 1U)))};
     }
@@ -159,6 +159,37 @@ public:
                 }
             }
         }
+    }
+
+    /// What may differ from the tree as it was when `stamp` was the newest one, in order: calls `changed(position, const Node&)` for every
+    /// node born later, and `gone(first, count)` for positions without a node where there may have been one. Cost: O(capacity / 64 + what
+    /// was touched). Any thread.
+    template <typename Changed, typename Gone>
+    void for_each_since(Stamp stamp, Changed&& changed, Gone&& gone) const {
+        constexpr std::uint64_t end = std::uint64_t{1} << 32U;
+        if (top_ == nullptr) {
+            gone(std::uint64_t{0}, end);
+            return;
+        }
+        if (top_->born <= stamp) {
+            return;
+        }
+        for (std::uint32_t leaf_index = 0; leaf_index < capacity() >> leaf_shift; ++leaf_index) {
+            const Leaf* const leaf = top_->leaves()[leaf_index];
+            const std::uint64_t first = std::uint64_t{leaf_index} << leaf_shift;
+            if (leaf == nullptr) {
+                gone(first, std::uint64_t{leaf_size});
+                continue;
+            }
+            for (std::uint32_t i = 0; leaf->born > stamp && i < leaf_size; ++i) {
+                if (leaf->nodes[i] == nullptr) {
+                    gone(first + i, std::uint64_t{1});
+                } else if (leaf->nodes[i]->born > stamp) {
+                    changed(static_cast<std::uint32_t>(first + i), *leaf->nodes[i]);
+                }
+            }
+        }
+        gone(std::uint64_t{capacity()}, end - capacity());
     }
 
     /// Whether the leaf of `position`, which lies below `capacity()`, is there and leads nowhere.

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <utility>
 
 namespace ecsdb::storage {
@@ -106,7 +105,7 @@ private:
                 static_cast<void>(blocks_.push(&block));
             }
         });
-        std::sort(blocks_.begin(), blocks_.end(), std::less<>{});
+        std::sort(blocks_.begin(), blocks_.end(), [](const Block* a, const Block* b) { return address(a) < address(b); });
         may_give_ = true;
         class_ = 0;
         phase_ = Phase::Gathering;
@@ -164,6 +163,8 @@ private:
         }
         return last_;
     }
+    /// By which places in different allocations have an order.
+    [[nodiscard]] static std::uintptr_t address(const void* place) noexcept { return reinterpret_cast<std::uintptr_t>(place); }
 
     bool choose_one() noexcept {
         for (std::uint32_t left = nodes_per_piece; strays_ != nullptr; --left) {

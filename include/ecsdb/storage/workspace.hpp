@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/pool.hpp"
 #include "ecsdb/storage/reclaim.hpp"
 #include "ecsdb/storage/undo.hpp"
@@ -11,7 +12,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 #include <utility>
 
 namespace ecsdb::storage {
@@ -121,8 +121,8 @@ public:
     /// The same for whole runs of pages of one size that another thread took from the pool: `fresh[i]` goes where `places[i]` is, which
     /// holds a page. One note for all of them, and what goes is let go of together. On false nothing has changed, and the pages are the
     /// caller's.
-    [[nodiscard]] bool replace_pages(std::span<Node*> places, std::span<Node* const> fresh) noexcept {
-        if (!undo_.note(places.data(), places.size_bytes())) {
+    [[nodiscard]] bool replace_pages(Slice<Node*> places, Slice<Node* const> fresh) noexcept {
+        if (!undo_.note(places.data(), places.size() * sizeof(Node*))) {
             return false;
         }
         pool_->adopt(fresh.size() * fresh[0]->bytes);

@@ -2,6 +2,7 @@
 /// The version under construction: every operation on entities and rows, in place or copy-on-first-touch, with a way back.
 #pragma once
 
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/change_counts.hpp"
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
@@ -102,6 +103,8 @@ public:
     /// The entities this batch's transactions have destroyed. Until `forget_destroyed`.
     [[nodiscard]] std::span<const Entity> destroyed() const noexcept { return destroyed_.view(); }
     void forget_destroyed() noexcept { destroyed_.clear(); }
+    /// The one destroyed last has a successor already: its index is not free.
+    void forget_last_destroyed() noexcept { destroyed_.shrink_to(destroyed_.size() - 1); }
 
     /// Gives back what working memory large transactions have left behind. Between batches, none of which may be discarded any more.
     void trim_working_memory() noexcept {
@@ -234,7 +237,7 @@ public:
             if (ended != Outcome::Done) {
                 return ended;
             }
-            destroyed_.shrink_to(destroyed_.size() - 1);
+            forget_last_destroyed();
         }
         if (!changes_.destroyed(entity) || !destroyed_.push(entity) || !workspace_.undo().note(record, sizeof(EntityRecord))) {
             return Outcome::OutOfMemory;
@@ -328,9 +331,9 @@ public:
     /// `insert` for the first of `rows` (at most `most_at_once`), as far as nothing sets them apart: entities that live, in one archetype,
     /// without such a row, in a table without contents. Goes by column and page instead of by entity. What comes first among the rest is
     /// to be inserted by itself, and told why not.
-    [[nodiscard]] ManyOutcome insert_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
+    [[nodiscard]] ManyOutcome insert_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<true>(table, rows); }
     /// `remove`, in the same way.
-    [[nodiscard]] ManyOutcome remove_many(TableId table, std::span<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
+    [[nodiscard]] ManyOutcome remove_many(TableId table, Slice<const RowOf> rows) noexcept { return change_many<false>(table, rows); }
 
     // Contents of text and blob fields ---------------------------------------------------------------------------------------------------
 
@@ -375,7 +378,7 @@ public:
     [[nodiscard]] ChangeCounts& counts() noexcept { return counts_; }
 
     /// Hints at what coming operations will need.
-    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, workspace_, store_->entity_versions()}; }
+    [[nodiscard]] Prefetcher prefetcher() const noexcept { return {*root_, store_->entity_versions()}; }
 
 private:
     template <bool MayReplace, bool MayInsert>
@@ -418,7 +421,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many(TableId table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many(TableId table, Slice<const RowOf> rows) noexcept {
         const Table& description = store_->schema().table(table);
         if (description.has_contents()) {
             return {};
@@ -427,7 +430,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome move_many(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome move_many(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         const EntityRecord* const first = root_->find_living(rows[0].entity);
         if (first == nullptr || root_->archetype(first->archetype).shape->has(table.id) == Adds) {
@@ -474,7 +477,7 @@ private:
     }
 
     template <bool Adds>
-    ManyOutcome change_many_sparse(const Table& table, std::span<const RowOf> rows) noexcept {
+    ManyOutcome change_many_sparse(const Table& table, Slice<const RowOf> rows) noexcept {
         constexpr ManyOutcome refused{0, true};
         std::array<std::uint32_t, most_at_once> indices; // NOLINT: filled below
         std::uint32_t done = 0;
@@ -516,7 +519,7 @@ private:
         if (!row_.resize_for_overwrite(table.size)) {
             return Outcome::OutOfMemory;
         }
-        std::byte* const row = row_.view().data();
+        std::byte* const row = row_.data();
         if (before != nullptr) {
             std::memcpy(row, before, table.size);
         }

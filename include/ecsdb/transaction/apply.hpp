@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/error.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 #include "ecsdb/transaction/command.hpp"
 
@@ -167,60 +168,87 @@ inline storage::Outcome check_expected(const storage::WriteBuffer& state, const 
 
 namespace detail {
 
-/// Touches what the next few operations will need in three passes, so that their cache misses overlap. Returns where they end.
-inline OperationRange prefetch_operations(storage::WriteBuffer& state, const OperationRange& operations) noexcept {
-    constexpr std::uint32_t group = storage::WriteBuffer::most_at_once;
-    std::array<const Operation*, group> some; // NOLINT: filled below
-    std::uint32_t count = 0;
-    OperationRange ahead = operations;
-    Entity created;
-    std::uint32_t expected = 0;
-    for (std::uint32_t i = 0; i < group && !ahead.done(); ++i, ahead.advance()) {
-        const Operation& operation = ahead.current();
-        if (operation.kind == OperationKind::Create) {
-            created = operation.entity;
-        } else if (operation.entity != created && operation.entity.index() != expected && operation.kind != OperationKind::Content) {
-            some[count++] = &operation; // what is new lies where the last new one did, and neighbours beside each other
+/// The next few operations, found once: to walk them takes as long as to run some.
+class Lookahead {
+public:
+    static constexpr std::uint32_t most = storage::WriteBuffer::most_at_once;
+
+    explicit Lookahead(const OperationRange& operations) noexcept : end_{operations} {}
+
+    /// Whether `operations` has come to what has not been looked at.
+    [[nodiscard]] bool is_behind(const OperationRange& operations) const noexcept { return operations.has_reached(end_); }
+
+    /// Looks on from `operations`, and touches what those found will need in three passes, so that their cache misses overlap.
+    void move_to(storage::WriteBuffer& state, const OperationRange& operations) noexcept {
+        std::array<const Operation*, most> scattered; // NOLINT: filled below
+        std::uint32_t count = 0;
+        Entity created;
+        std::uint32_t expected = 0;
+        end_ = operations;
+        at_ = 0;
+        for (count_ = 0; count_ < most && !end_.done(); end_.advance()) {
+            const Operation& operation = end_.current();
+            operations_[count_++] = &operation;
+            if (operation.kind == OperationKind::Create) {
+                created = operation.entity;
+            } else if (operation.entity != created && operation.entity.index() != expected && operation.kind != OperationKind::Content) {
+                scattered[count++] = &operation; // what is new lies where the last new one did, and neighbours beside each other
+            }
+            expected = operation.entity.index() + 1;
         }
-        expected = operation.entity.index() + 1;
+        prefetch(state, {scattered.data(), count});
     }
-    const storage::Prefetcher prefetcher = state.prefetcher();
-    for (std::uint32_t i = 0; i < count; ++i) {
-        prefetcher.path(some[i]->entity);
-    }
-    for (std::uint32_t i = 0; i < count; ++i) {
-        prefetcher.record(some[i]->entity);
-    }
-    const std::vector<Table>& tables = state.store().schema().tables();
-    for (std::uint32_t i = 0; i < count; ++i) {
-        const OperationKind kind = some[i]->kind;
-        const bool moves = kind == OperationKind::Destroy || ((kind == OperationKind::Insert || kind == OperationKind::Remove) &&
-                                                              tables[some[i]->table].storage == Storage::Table);
-        moves ? prefetcher.filler(some[i]->entity, i) : prefetcher.row(some[i]->entity, some[i]->table);
-    }
-    return ahead;
-}
 
-} // namespace detail
-
-namespace detail {
-
-/// The operations from `operations` on that do the same to the same table, up to `end`; `next` is where they end.
-struct Alike {
-    std::array<storage::WriteBuffer::RowOf, storage::WriteBuffer::most_at_once> rows; // NOLINT: filled up to `count`
-    std::uint32_t count = 0;
-    OperationRange next;
-
-    Alike(const OperationRange& operations, const OperationRange& end) noexcept : next{operations} {
-        const Operation& first = operations.current();
-        for (; count < rows.size() && !next.has_reached(end); next.advance()) {
-            const Operation& operation = next.current();
-            if (operation.kind != first.kind || operation.table != first.table) {
+    /// Those of the operations from `operation` on that do the same to the same table, as rows to be written at once.
+    [[nodiscard]] Slice<const storage::WriteBuffer::RowOf> alike(const Operation& operation) noexcept {
+        while (operations_[at_] != &operation) {
+            ++at_;
+        }
+        std::uint32_t alike = 0;
+        for (; at_ + alike < count_; ++alike) {
+            const Operation& other = *operations_[at_ + alike];
+            if (other.kind != operation.kind || other.table != operation.table) {
                 break;
             }
-            rows[count++] = {operation.entity, operation.payload()};
+            rows_[alike] = {other.entity, other.payload()};
+        }
+        return {rows_.data(), alike};
+    }
+
+    /// Takes `operations`, at the first of `alike`, `count` of them further.
+    void skip(OperationRange& operations, std::uint32_t count) const noexcept {
+        if (at_ + count < count_) {
+            operations.go_to(*operations_[at_ + count]);
+        } else {
+            operations = end_;
         }
     }
+
+private:
+    static void prefetch(storage::WriteBuffer& state, Slice<const Operation* const> operations) noexcept {
+        const storage::Prefetcher prefetcher = state.prefetcher();
+        for (const Operation* const operation : operations) {
+            prefetcher.path(operation->entity);
+        }
+        for (const Operation* const operation : operations) {
+            prefetcher.record(operation->entity);
+        }
+        const std::vector<Table>& tables = state.store().schema().tables();
+        std::uint32_t ahead = 0;
+        for (const Operation* const operation : operations) {
+            const OperationKind kind = operation->kind;
+            const bool moves = kind == OperationKind::Destroy || ((kind == OperationKind::Insert || kind == OperationKind::Remove) &&
+                                                                  tables[operation->table].storage == Storage::Table);
+            moves ? prefetcher.filler(operation->entity, ahead) : prefetcher.row(operation->entity, operation->table);
+            ++ahead;
+        }
+    }
+
+    std::array<const Operation*, most> operations_;      // NOLINT: filled up to `count_`
+    std::array<storage::WriteBuffer::RowOf, most> rows_; // NOLINT: filled by `alike`
+    std::uint32_t count_ = 0;
+    std::uint32_t at_ = 0;
+    OperationRange end_;
 };
 
 } // namespace detail
@@ -239,29 +267,27 @@ struct Alike {
 /// Runs all operations up to the first that fails.
 [[nodiscard]] inline OperationFailure apply_operations(storage::WriteBuffer& state, std::span<const std::byte> bytes) noexcept {
     constexpr std::size_t few = 256; // the first operation has been prefetched by the batch
+    const bool many = bytes.size() > few;
     OperationRange operations{bytes};
-    OperationRange prefetched = operations; // up to here
     OperationRange one_by_one = operations; // up to here
+    detail::Lookahead ahead{operations};
     while (!operations.done()) {
-        if (bytes.size() > few && operations.has_reached(prefetched)) {
-            prefetched = detail::prefetch_operations(state, operations);
+        if (many && ahead.is_behind(operations)) {
+            ahead.move_to(state, operations);
         }
         const Operation& operation = operations.current();
         const bool adds = operation.kind == OperationKind::Insert;
-        if (bytes.size() > few && (adds || operation.kind == OperationKind::Remove) && operations.has_reached(one_by_one)) {
-            const detail::Alike alike{operations, prefetched};
-            const std::span<const storage::WriteBuffer::RowOf> rows{alike.rows.data(), alike.count};
+        if (many && (adds || operation.kind == OperationKind::Remove) && operations.has_reached(one_by_one)) {
+            const Slice<const storage::WriteBuffer::RowOf> rows = ahead.alike(operation);
             const auto [done, refused] = adds ? state.insert_many(operation.table, rows) : state.remove_many(operation.table, rows);
             if (refused) [[unlikely]] {
                 return {storage::Outcome::OutOfMemory, &operation};
             }
-            for (std::uint32_t i = 0; i < done; ++i) {
-                operations.advance();
-            }
-            if (done != alike.count) {
-                one_by_one = alike.next;
+            if (done != rows.size()) {
+                ahead.skip(one_by_one = operations, static_cast<std::uint32_t>(rows.size()));
             }
             if (done != 0) {
+                ahead.skip(operations, done);
                 continue;
             }
         }

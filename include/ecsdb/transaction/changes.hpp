@@ -2,12 +2,12 @@
 /// Edits gathered apart from any transaction: built anywhere, applied in one call, as often as one likes.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/storage/store.hpp"
 #include "ecsdb/transaction/edits.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <utility>
 
@@ -28,7 +28,7 @@ namespace ecsdb {
 /// ```
 class Changes : public Edits {
 public:
-    explicit Changes(storage::Store& store) : Changes{store, std::make_unique<transaction::CommandBuffer>(store.allocator())} {}
+    explicit Changes(storage::Store& store) : Changes{store, Owner{new transaction::CommandBuffer{store.allocator()}}} {}
 
     /// A new entity with every application. What this returns stands for it within these changes only: edit it, but store it in no row.
     Entity create() noexcept {
@@ -54,10 +54,10 @@ public:
     [[nodiscard]] std::span<const std::byte> operations() const noexcept { return buffer_->bytes(); }
 
 private:
-    Changes(storage::Store& store, std::unique_ptr<transaction::CommandBuffer> buffer) noexcept
+    Changes(storage::Store& store, Owner<transaction::CommandBuffer> buffer) noexcept
         : Edits{store.schema(), buffer.get(), store.content_tokens()}, memory_{std::move(buffer)} {}
 
-    std::unique_ptr<transaction::CommandBuffer> memory_;
+    Owner<transaction::CommandBuffer> memory_;
     std::uint32_t created_ = 0;
 };
 

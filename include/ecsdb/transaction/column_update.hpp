@@ -4,6 +4,9 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/column_encoder.hpp"
 #include "ecsdb/delta/values.hpp"
 #include "ecsdb/storage/rows.hpp"
@@ -16,12 +19,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -50,7 +51,7 @@ struct UpdateScratch {
     };
     /// One of the two threads that may compute: the caller, and the helper.
     struct Worker {
-        std::array<std::unique_ptr<delta::ColumnEncoder>, max_written_tables> encoders;
+        std::array<Owner<delta::ColumnEncoder>, max_written_tables> encoders;
     };
     /// A page the writer swapped in, with what a delta needs to know of it.
     struct Swap {
@@ -184,7 +185,7 @@ public:
             delta::ColumnEncoder& pages = *scratch_->workers[0].encoders[i];
             pages.clear();
             scratch_->workers[1].encoders[i]->clear();
-            for (const UpdateScratch::Swap& swap : scratch_->swaps.view()) {
+            for (const UpdateScratch::Swap& swap : scratch_->swaps) {
                 if (swap.written == i) {
                     pages.page(std::span{swap.indices, swap.rows}, storage::page_rows(swap.before), storage::page_rows(swap.after));
                 }
@@ -237,7 +238,7 @@ private:
         return offset;
     }
     [[nodiscard]] std::size_t written_of(std::size_t slot) const noexcept {
-        const auto parts = scratch_->parts.view();
+        const auto parts = scratch_->parts.slice();
         auto part =
             std::upper_bound(parts.begin(), parts.end(), slot, [](std::size_t s, const UpdateScratch::Part& p) { return s < p.first; });
         --part;
@@ -248,7 +249,7 @@ private:
         return written;
     }
     [[nodiscard]] const UpdateScratch::Part* find_part(storage::ArchetypeId id) const noexcept {
-        const auto parts = scratch_->parts.view();
+        const auto parts = scratch_->parts.slice();
         const auto part = std::lower_bound(parts.begin(), parts.end(), id, [](const UpdateScratch::Part& p, storage::ArchetypeId i) {
             return p.archetype->shape->id() < i;
         });
@@ -259,10 +260,10 @@ private:
         for (std::size_t i = 0; i < tables_.written; ++i) {
             const Table& table = pinned_.get()->schema->table(tables_.ids[i]);
             for (UpdateScratch::Worker& worker : scratch_->workers) {
-                std::unique_ptr<delta::ColumnEncoder>& encoder = worker.encoders[i];
+                Owner<delta::ColumnEncoder>& encoder = worker.encoders[i];
                 // One table's encoder serves the next update of the same table.
                 if (encoder == nullptr || encoder->failed() || scratch_->encoder_tables[i] != &table) {
-                    encoder = std::make_unique<delta::ColumnEncoder>(*scratch_->allocator, table);
+                    encoder.reset(new delta::ColumnEncoder{*scratch_->allocator, table});
                 }
                 encoder->clear();
             }
@@ -290,7 +291,7 @@ private:
                 fail(std::nullopt);
                 return;
             }
-            std::fill_n(scratch_->fresh.view().data() + first, pages, nullptr);
+            std::fill_n(scratch_->fresh.data() + first, pages, nullptr);
             if (!scratch_->parts.push({&archetype, first, pieces})) {
                 scratch_->fresh.shrink_to(first);
                 fail(std::nullopt);
@@ -340,7 +341,7 @@ private:
 
     /// Fills the pages of one piece, and encodes their delta. Caller and helper, each with what is its own.
     void compute_piece(std::uint32_t piece, Caches& caches, UpdateScratch::Worker& worker) noexcept {
-        const auto parts = scratch_->parts.view();
+        const auto parts = scratch_->parts.slice();
         auto part = std::upper_bound(parts.begin(), parts.end(), piece,
                                      [](std::uint32_t p, const UpdateScratch::Part& candidate) { return p < candidate.first_piece; });
         --part;
@@ -350,7 +351,7 @@ private:
         std::array<storage::Node**, max_written_tables> next{};
         std::array<std::byte*, max_written_tables> out{};
         for (std::size_t i = 0; i < tables_.written; ++i) {
-            next[i] = scratch_->fresh.view().data() + part->first + offset_of(i, archetype.rows) + geometry_[i].page_of(first_row);
+            next[i] = scratch_->fresh.data() + part->first + offset_of(i, archetype.rows) + geometry_[i].page_of(first_row);
             caches[i].begin_run();
         }
         bool complete = true;
@@ -448,10 +449,10 @@ private:
         for (std::uint32_t i = 0; i < tables_.written; ++i) {
             const PageGeometry& geometry = geometry_[i];
             storage::NodeTree& column = home.column(home.shape->column_of(tables_.ids[i]));
-            storage::Node** const fresh = scratch_->fresh.view().data() + part.first + offset_of(i, part.archetype->rows);
+            storage::Node** const fresh = scratch_->fresh.data() + part.first + offset_of(i, part.archetype->rows);
             const std::uint32_t end = geometry.page_of(row + rows - 1) + 1;
             for (std::uint32_t page = geometry.page_of(row); page < end;) {
-                const std::span<storage::Node*> places = column.writable_places(state.workspace(), page, end - page);
+                const Slice<storage::Node*> places = column.writable_places(state.workspace(), page, end - page);
                 if (places.empty() || !note_swaps(home, i, page, places, fresh + page) ||
                     !state.workspace().replace_pages(places, {fresh + page, places.size()})) {
                     return false;
@@ -466,7 +467,7 @@ private:
 
     /// What a delta needs to know of pages about to be swapped. Kept even while nothing is recomputed: a later page may be, and then the
     /// whole delta is written anew.
-    bool note_swaps(const Archetype& home, std::uint32_t written, std::uint32_t first_page, std::span<storage::Node* const> before,
+    bool note_swaps(const Archetype& home, std::uint32_t written, std::uint32_t first_page, Slice<storage::Node* const> before,
                     storage::Node* const* after) noexcept {
         for (std::uint32_t i = 0; with_delta_ && i < before.size(); ++i) {
             if (!scratch_->swaps.push({before[i], after[i], indices_of(home, written, first_page + i),
@@ -560,9 +561,9 @@ private:
     Compute compute_;
     void* context_;
     UpdateScratch* scratch_;
-    std::size_t placed_ = 0;                ///< Of the fresh pages, how many are in the tree.
-    std::vector<delta::ValueCheck> checks_; ///< Of the tables written, where bytes are.
-    bool unchecked_ = true;                 ///< No table among them has anything to check.
+    std::size_t placed_ = 0;         ///< Of the fresh pages, how many are in the tree.
+    List<delta::ValueCheck> checks_; ///< Of the tables written, where bytes are.
+    bool unchecked_ = true;          ///< No table among them has anything to check.
     std::atomic<bool> failed_{false};
     std::optional<Error> aborted_; ///< What the caller's function did, if that is why it failed.
     bool with_delta_ = false;

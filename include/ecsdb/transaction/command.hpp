@@ -69,6 +69,8 @@ public:
     [[nodiscard]] bool done() const noexcept { return next_ == end_; }
     [[nodiscard]] const Operation& current() const noexcept { return *reinterpret_cast<const Operation*>(next_); }
     void advance() noexcept { next_ += current().whole_bytes(); }
+    /// Goes to `operation`, which is one of those this walks.
+    void go_to(const Operation& operation) noexcept { next_ = reinterpret_cast<const std::byte*>(&operation); }
     /// Whether this stands where `other` does, or beyond. Both walk the same operations.
     [[nodiscard]] bool has_reached(const OperationRange& other) const noexcept { return next_ >= other.next_; }
 

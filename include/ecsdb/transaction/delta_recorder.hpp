@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/delta/encoder.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -27,15 +28,16 @@ public:
 
     /// Starts the delta of the transaction about to become version `from + 1`. Its time is left to whoever stores or sends it: transactions
     /// of one batch share it.
-    void begin(std::uint64_t from, bool counted) noexcept {
+    void begin(std::uint64_t from, bool counted, bool absolute = false) noexcept {
         bytes_.clear();
         from_ = from;
-        encoder_.begin(bytes_, delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted});
+        encoder_.begin(bytes_,
+                       delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted, .absolute = absolute});
     }
 
     /// Writes the sections for the changes noted in `state`. False when memory is refused.
     [[nodiscard]] bool record(storage::WriteBuffer& state) noexcept {
-        const std::span<const storage::Change> changes = state.changes().list();
+        const Slice<const storage::Change> changes = state.changes().list();
         if (changes.size() == 1 && changes[0].kind >= storage::ChangeKind::Added) [[likely]] {
             const delta::RowChange row = row_change(state, changes[0], changes[0]);
             const Table& table = state.store().schema().table(changes[0].table);
@@ -77,7 +79,7 @@ private:
         return row;
     }
 
-    bool record_many(storage::WriteBuffer& state, std::span<const Change> changes) noexcept {
+    bool record_many(storage::WriteBuffer& state, Slice<const Change> changes) noexcept {
         if (!order_.resize_for_overwrite(changes.size())) {
             return false;
         }
@@ -120,7 +122,7 @@ private:
 
     /// Writes what the sorted changes amount to. `unsaid` becomes true where a row came and went, so that nothing is said of it although
     /// its entity was counted.
-    bool write_sections(storage::WriteBuffer& state, std::span<const Change> changes, bool& unsaid) noexcept {
+    bool write_sections(storage::WriteBuffer& state, Slice<const Change> changes, bool& unsaid) noexcept {
         GrowArray<Place>& order = order_;
         const storage::Root& root = state.root();
         created_.clear();
@@ -165,8 +167,8 @@ private:
             }
             if (!rows_.empty()) {
                 const Table& description = state.store().schema().table(table);
-                encoder_.table(description, rows_.view());
-                if (description.has_contents() && !note_contents(state, description, rows_.view())) {
+                encoder_.table(description, rows_.slice());
+                if (description.has_contents() && !note_contents(state, description, rows_.slice())) {
                     return false;
                 }
             }
@@ -175,7 +177,7 @@ private:
     }
 
     /// Writes the delta anew with every entity's count in it, unless the sections name every entity that was counted anyway.
-    bool count_apart(storage::WriteBuffer& state, std::span<const Change> changes) noexcept {
+    bool count_apart(storage::WriteBuffer& state, Slice<const Change> changes) noexcept {
         GrowArray<Place>& order = order_;
         const storage::Root& root = state.root();
         touched_.clear();
@@ -207,7 +209,7 @@ private:
         if (!write_sections(state, changes, unsaid)) {
             return false;
         }
-        encoder_.versions(versions_.view());
+        encoder_.versions(versions_.slice());
         return true;
     }
 
@@ -216,7 +218,7 @@ private:
         content_tables_.clear();
     }
     /// Contents come last in a delta: those of a table's rows are collected until then. A field's content has changed when its number has.
-    bool note_contents(const storage::WriteBuffer& state, const Table& table, std::span<const delta::RowChange> rows) noexcept {
+    bool note_contents(const storage::WriteBuffer& state, const Table& table, Slice<const delta::RowChange> rows) noexcept {
         const std::size_t first = contents_.size();
         for (const delta::RowChange& row : rows) {
             for (std::size_t i = 0; row.after != nullptr && i < table.contents.size(); ++i) {
@@ -234,7 +236,7 @@ private:
         for (std::size_t i = 0; i < content_tables_.size(); ++i) {
             const std::size_t end = i + 1 == content_tables_.size() ? contents_.size() : content_tables_[i + 1].first;
             encoder_.contents(schema.table(content_tables_[i].table),
-                              contents_.view().subspan(content_tables_[i].first, end - content_tables_[i].first));
+                              contents_.slice().subspan(content_tables_[i].first, end - content_tables_[i].first));
         }
         return true;
     }

@@ -6,6 +6,7 @@
 #include "ecsdb/core/entity.hpp"
 #include "ecsdb/detail/vendor_concurrentqueue.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -79,18 +80,62 @@ public:
     [[nodiscard]] std::uint32_t shard() const noexcept { return shard_; }
 
     /// `entity` was destroyed in a published version: its index may be used again. False when memory was refused: the index is then lost
-    /// until the database is opened again.
+    /// until the database is opened again. Writer only.
     bool recycle(Entity entity) noexcept {
         if (entity.generation() == Entity::max_generation) {
             return true; // the last generation is spent
         }
-        return freed_.enqueue(Entity{entity.index(), entity.generation() + 1, shard_});
+        return make_free(entity.index(), entity.generation() + 1);
     }
+
+    // Where ids come to life that were not handed out here (a state comes back, a delta is imposed). Writer only -----------------------
+
+    /// Indices below `end` are not fresh any more; returns up to where they had not been before.
+    std::uint64_t advance_fresh(std::uint64_t end) noexcept {
+        const std::uint64_t wanted = (end + block_size - 1) / block_size * block_size;
+        std::uint64_t first = next_fresh_.load(std::memory_order_relaxed);
+        while (first < wanted && !next_fresh_.compare_exchange_weak(first, wanted, std::memory_order_relaxed)) {
+        }
+        return first;
+    }
+    /// Generations may have gone back: none that may have been handed out is from now on, at any index.
+    void raise_generations() noexcept { least_generation_ = std::min(highest_generation_ + 1, Entity::max_generation); }
+    /// Keeps of the freed indices those for which `generation_of(index)` says which generation was the last there, and not `living`. What
+    /// producers hold is forgotten: see `era`. Ids taken meanwhile may fail to come to life.
+    template <typename GenerationOf>
+    void keep_free(GenerationOf&& generation_of) noexcept {
+        for (std::size_t left = freed_.size_approx(); left != 0; --left) {
+            Entity entity;
+            if (!freed_.try_dequeue(entity)) {
+                break;
+            }
+            if (const std::uint32_t last = generation_of(entity.index()); last != living && last < Entity::max_generation) {
+                make_free(entity.index(), std::max(entity.generation(), last + 1));
+            }
+        }
+        // Release pairs with the acquire in `era`.
+        era_.store(era_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    }
+    /// What `keep_free` is told of an index where somebody lives.
+    static constexpr std::uint32_t living = ~std::uint32_t{0};
+    /// An index where nobody lives, and which is not among the freed ones, may be used from this generation on.
+    bool make_free(std::uint32_t index, std::uint32_t generation) noexcept {
+        const std::uint32_t next = std::max(generation, least_generation_);
+        highest_generation_ = std::max(highest_generation_, next);
+        return freed_.enqueue(Entity{index, next, shard_});
+    }
+
+    /// Grows whenever ids that were taken before, and not given to anybody, are not to be used any more. Any thread.
+    [[nodiscard]] std::uint32_t era() const noexcept { return era_.load(std::memory_order_acquire); }
+
     /// Ids that were taken, but shown to nobody.
     void give_back(const Entity* ids, std::size_t count) noexcept { static_cast<void>(freed_.enqueue_bulk(ids, count)); }
 
 private:
     std::uint32_t shard_;
+    std::uint32_t highest_generation_ = 1; ///< Of those handed out. The writer's …
+    std::uint32_t least_generation_ = 1;   ///< … as is this.
+    std::atomic<std::uint32_t> era_{0};
     std::atomic<std::uint64_t> next_fresh_{0};
     std::atomic<std::uint64_t> mark_{std::uint64_t{1} << 32U};
     moodycamel::ConcurrentQueue<Entity> freed_;

@@ -2,7 +2,9 @@
 /// Tells those who do not wait: callbacks and coroutines go on, on a thread of their own, once a transaction's outcome is known.
 #pragma once
 
+#include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/storage/store.hpp"
 #include "ecsdb/transaction/producer.hpp"
@@ -47,7 +49,7 @@ class CallOnce final : public Continuation {
 public:
     explicit CallOnce(Fn fn) : fn_{std::move(fn)} {}
     void resume(Result<void> outcome) noexcept override {
-        const std::unique_ptr<CallOnce> gone_afterwards{this};
+        const Owner<CallOnce> gone_afterwards{this};
         fn_(std::move(outcome));
     }
 
@@ -149,7 +151,7 @@ public:
             closed_.emplace(std::move(closed));
         }
         bell_.ring();
-        if (thread_ != nullptr) {
+        if (thread_) {
             thread_->join();
             thread_.reset();
         }
@@ -174,16 +176,16 @@ private:
     /// delivers what is left.
     void begin() noexcept {
         in_use_.store(true, std::memory_order_release);
-        if (!own_thread_ || thread_ != nullptr || closed_) {
+        if (!own_thread_ || thread_ || closed_) {
             return;
         }
 #if ECSDB_EXCEPTIONS
         try {
-            thread_ = std::make_unique<std::thread>([this] { drive(); });
+            thread_.reset(new Thread{[this](const Thread::Stop&) { drive(); }});
         } catch (const std::system_error&) {
         }
 #else
-        thread_ = std::make_unique<std::thread>([this] { drive(); });
+        thread_.reset(new Thread{[this](const Thread::Stop&) { drive(); }});
 #endif
     }
 
@@ -333,7 +335,7 @@ private:
     std::shared_ptr<CommitListener> listener_;
     std::uint64_t told_ = 0;
     std::optional<Error> closed_;
-    std::unique_ptr<std::thread> thread_;
+    Owner<Thread> thread_;
     std::atomic<const void*> resumer_{nullptr};           ///< The thread that runs a continuation.
     std::atomic<const CommitListener*> telling_{nullptr}; ///< The listener that is running.
     Doorbell bell_;

@@ -2,7 +2,9 @@
 /// The commit path as a whole: producers, queue, ids, the thread that drives the writer, and the one that tells of outcomes.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/process.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/transaction/column_update.hpp"
 #include "ecsdb/transaction/notifier.hpp"
 #include "ecsdb/transaction/writer.hpp"
@@ -17,7 +19,6 @@
 #include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -59,8 +60,8 @@ public:
             store_->allocator().deallocate(scratch, sizeof(UpdateScratch), alignof(UpdateScratch));
             scratch = next;
         }
-        for (const std::unique_ptr<Ring>& ring : rings_) {
-            store_->allocator().deallocate(ring->memory, ProducerState::ring_bytes, 64);
+        for (const Ring& ring : rings_) {
+            store_->allocator().deallocate(ring.memory, ProducerState::ring_bytes, 64);
         }
     }
 
@@ -76,7 +77,7 @@ public:
     /// Starts the writer's thread. Once, before the first submission is waited for.
     void start() {
         if (options_.own_thread) {
-            thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
+            thread_.reset(new Thread{[this](const Thread::Stop& stop) { drive(stop); }});
         }
     }
     /// Runs everything queued so far, tells whoever awaits an outcome, and ends the threads; whatever is submitted afterwards is refused.
@@ -86,7 +87,7 @@ public:
             return;
         }
         state_.store(State::Refusing, std::memory_order_relaxed);
-        if (thread_ != nullptr) {
+        if (thread_) {
             thread_->request_stop();
             queue_.poke();
             thread_.reset();
@@ -102,8 +103,8 @@ public:
         writer_.stop_driving();
         {
             const std::lock_guard lock{mutex_};
-            for (const std::unique_ptr<Ring>& ring : rings_) {
-                ring->producer->wake();
+            for (const Ring& ring : rings_) {
+                ring.producer->wake();
             }
         }
         notifier_.stop(closed());
@@ -339,8 +340,8 @@ public:
         }
         notifier_.listen(std::move(listener));
         const std::lock_guard lock{mutex_};
-        for (const std::unique_ptr<Ring>& ring : rings_) {
-            notifier_.adopt(*ring->producer);
+        for (const Ring& ring : rings_) {
+            notifier_.adopt(*ring.producer);
         }
     }
 
@@ -403,7 +404,7 @@ private:
 
     struct Ring {
         std::byte* memory;
-        std::unique_ptr<ProducerState> producer;
+        Owner<ProducerState> producer;
     };
 
     [[nodiscard]] Result<std::uint64_t> enqueue(ProducerState& producer, CommandHeader* header) noexcept {
@@ -527,14 +528,14 @@ private:
         if (memory == nullptr) {
             return nullptr;
         }
-        auto producer = std::make_unique<ProducerState>(queue_, store_->allocator(), ids_, memory, options_.queue_transactions);
+        Owner<ProducerState> producer{new ProducerState{queue_, store_->allocator(), ids_, memory, options_.queue_transactions}};
         notifier_.adopt(*producer);
-        rings_.push_back(std::make_unique<Ring>(Ring{memory, std::move(producer)}));
-        return rings_.back()->producer.get();
+        rings_.push_back({memory, std::move(producer)});
+        return rings_.back().producer.get();
     }
 
     /// The writer's thread: runs batches; idle, it spins, then gives way, then reclaims and sleeps.
-    void drive(const std::stop_token& stop) noexcept {
+    void drive(const Thread::Stop& stop) noexcept {
         static_cast<void>(writer_.start_driving());
         std::uint64_t idle_since = 0;
         int spins = 0;
@@ -544,7 +545,7 @@ private:
                 idle_since = 0;
                 continue;
             }
-            if (stop.stop_requested()) {
+            if (stop.requested()) {
                 break;
             }
             if (help_desk_.help({[](const void* queue) { return !static_cast<const CommandQueue*>(queue)->is_empty(); }, &queue_})) {
@@ -566,7 +567,7 @@ private:
                 continue;
             }
             if (const std::uint64_t pause = writer_.rest(now); pause != 0) {
-                queue_.sleep(pause, [&] { return stop.stop_requested(); });
+                queue_.sleep(pause, [&] { return stop.requested(); });
                 spins = 0;
                 idle_since = 0;
             }
@@ -589,11 +590,11 @@ private:
     std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
     std::atomic<State> state_{State::Open};
     std::mutex mutex_; // producers come and go rarely
-    std::vector<std::unique_ptr<Ring>> rings_;
-    std::vector<ProducerState*> idle_;
-    std::vector<std::pair<const void*, ProducerState*>> by_thread_;
+    List<Ring> rings_;
+    List<ProducerState*> idle_;
+    List<std::pair<const void*, ProducerState*>> by_thread_;
     std::atomic<UpdateScratch*> scratches_{nullptr};
-    std::unique_ptr<std::jthread> thread_;
+    Owner<Thread> thread_;
 };
 
 } // namespace ecsdb::transaction

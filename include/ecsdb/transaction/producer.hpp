@@ -5,6 +5,7 @@
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/error.hpp"
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/detail/vendor_concurrentqueue.hpp"
 #include "ecsdb/transaction/command.hpp"
@@ -19,7 +20,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -121,7 +121,8 @@ public:
 
     /// A reserved id, or null when the ids of this block are used up and no more may be had right now.
     [[nodiscard]] Entity reserve() noexcept {
-        if (id_next_ == id_end_) [[unlikely]] {
+        if (id_next_ == id_end_ || id_era_ != ids_source_->era()) [[unlikely]] {
+            id_era_ = ids_source_->era();
             id_end_ = ids_source_->take_block(ids_);
             id_next_ = 0;
             if (id_end_ == 0) {
@@ -131,7 +132,9 @@ public:
         return ids_[id_next_++];
     }
     void give_back_ids() noexcept {
-        ids_source_->give_back(ids_.data() + id_next_, id_end_ - id_next_);
+        if (id_era_ == ids_source_->era()) {
+            ids_source_->give_back(ids_.data() + id_next_, id_end_ - id_next_);
+        }
         id_next_ = id_end_ = 0;
     }
 
@@ -325,6 +328,7 @@ private:
     std::uint64_t submitted_ = 0;
     std::uint64_t buffer_bytes_submitted_ = 0;
     CommandBuffer* free_buffers_ = nullptr;
+    std::uint32_t id_era_ = 0; ///< Of the block of ids.
     std::uint32_t id_next_ = 0;
     std::uint32_t id_end_ = 0;
     std::array<Entity, EntityIds::block_size> ids_;
@@ -341,7 +345,7 @@ private:
     std::atomic<Doorbell*> watcher_{nullptr};
     WakeUp wake_up_;
     std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
-    std::vector<Failure> failures_;
+    List<Failure> failures_;
     std::uint64_t forgotten_ = 0;
 };
 

@@ -38,6 +38,11 @@ public:
     /// The entity counts grow with this transaction.
     [[nodiscard]] virtual bool counts_entities() const noexcept { return true; }
 
+    /// The delta is absolute: see `delta::Header`.
+    [[nodiscard]] virtual bool is_absolute() const noexcept { return false; }
+    /// How many versions it is in one: the state goes on by so many, the last of which say nothing new.
+    [[nodiscard]] virtual std::uint64_t versions() const noexcept { return 1; }
+
     /// The transaction is published, or has failed; runs on the writer, the last call it makes. May destroy the task.
     virtual void finished() noexcept {}
 };

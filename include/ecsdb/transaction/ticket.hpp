@@ -59,7 +59,7 @@ public:
     /// Cost: one allocation here, none on the writer.
     template <OutcomeCallback Fn>
     void then(Fn&& fn) && noexcept {
-        std::move(*this).await(*std::make_unique<transaction::CallOnce<std::decay_t<Fn>>>(std::forward<Fn>(fn)).release());
+        std::move(*this).await(*new transaction::CallOnce<std::decay_t<Fn>>{std::forward<Fn>(fn)});
     }
 
     /// The same, but hands `fn` with its outcome to `executor(task)`, which may run it wherever it likes: `task` is called without

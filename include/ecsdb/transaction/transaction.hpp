@@ -167,7 +167,7 @@ public:
     [[nodiscard]] Entity find(const StableId& id) const noexcept {
         const storage::StableIds& ids = state_->store().stable_ids();
         const Entity derived = ids.find_derived(state_->root(), id);
-        if (derived || ids.imported_table() == no_table) {
+        if (derived || !ids.may_be_imported(state_->root())) {
             return derived;
         }
         const ImportedId row{id};

@@ -4,6 +4,8 @@
 
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/hints.hpp"
+#include "ecsdb/core/list.hpp"
+#include "ecsdb/core/slice.hpp"
 #include "ecsdb/storage/compactor.hpp"
 #include "ecsdb/storage/holders.hpp"
 #include "ecsdb/storage/trimmer.hpp"
@@ -20,7 +22,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::transaction {
 
@@ -265,7 +266,7 @@ private:
         return state_.begin_batch();
     }
 
-    void run_all(std::span<CommandHeader* const> commands, bool ready) noexcept {
+    void run_all(Slice<CommandHeader* const> commands, bool ready) noexcept {
         if (ready) {
             prefetch(commands);
         }
@@ -275,7 +276,7 @@ private:
     }
 
     /// Touches what the batch will need in three passes, so that its cache misses overlap.
-    void prefetch(std::span<CommandHeader* const> commands) noexcept {
+    void prefetch(Slice<CommandHeader* const> commands) noexcept {
         constexpr std::size_t group = 16;
         const storage::Prefetcher prefetcher = state_.prefetcher();
         for (const CommandHeader* const header : commands) {
@@ -289,7 +290,7 @@ private:
         }
     }
     template <typename Visit>
-    static void for_each_first_operation(std::span<CommandHeader* const> commands, Visit&& visit) noexcept {
+    static void for_each_first_operation(Slice<CommandHeader* const> commands, Visit&& visit) noexcept {
         for (const CommandHeader* const header : commands) {
             if (header->form == Form::Operations && header->bytes >= sizeof(Operation) &&
                 (header->flags & CommandHeader::has_deadline) == 0) {
@@ -424,39 +425,58 @@ private:
             }
             fail(header, sequence, [&] { return std::move(result).error(); });
         } else if (task.is_transaction()) {
-            accept(header, sequence, task.counts_entities(), [&](DeltaRecorder& recorder) {
-                return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
-            });
+            const bool accepted = accept(
+                header, sequence, task.counts_entities(),
+                [&](DeltaRecorder& recorder) {
+                    return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
+                },
+                task.is_absolute());
+            for (std::uint64_t more = accepted ? task.versions() - 1 : 0; more != 0; --more) {
+                accept_nothing();
+            }
         }
         store_->pool().open_reserve(false);
     }
 
     /// The operations are done: participants may veto, then the transaction gets its version and its delta.
     template <typename Encode>
-    void accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode) noexcept {
+    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false) noexcept {
         for (Participant* const participant : participants_) {
             if (Result<void> prepared = participant->prepare(state_); !prepared) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, [&] { return std::move(prepared).error(); });
-                return;
+                return false;
             }
         }
         std::span<const std::byte> delta;
         if (records_) {
-            recorder_.begin(state_.root().version, counted);
+            recorder_.begin(state_.root().version, counted, absolute);
             const bool encoded = encode(recorder_);
             delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, no_memory);
-                return;
+                return false;
             }
         }
+        keep(delta);
+        ++batch_committed_;
+        return true;
+    }
+    void keep(std::span<const std::byte> delta) noexcept {
         state_.keep_transaction(time_ns_);
         for (Participant* const participant : participants_) {
             participant->accepted({state_.root().version, time_ns_, delta});
         }
-        ++batch_committed_;
+    }
+    /// A version that changes nothing, so that there is no gap where a transaction takes several. Needs no memory: the recorder has some.
+    ECSDB_NOINLINE void accept_nothing() noexcept {
+        std::span<const std::byte> delta;
+        if (records_) {
+            recorder_.begin(state_.root().version, false);
+            delta = recorder_.end();
+        }
+        keep(delta);
     }
 
     static Error no_memory() {
@@ -538,8 +558,8 @@ private:
     DeltaRecorder recorder_;
     storage::Trimmer trimmer_;
     storage::Compactor compactor_;
-    std::vector<Participant*> participants_;
-    std::vector<Task*> finished_tasks_;
+    List<Participant*> participants_;
+    List<Task*> finished_tasks_;
     bool records_ = false;
     bool notes_changes_ = false;
     bool large_batches_ = false;

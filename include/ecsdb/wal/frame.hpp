@@ -18,7 +18,7 @@
 
 namespace ecsdb::wal {
 
-/// What stands before a frame's payload. Length and checksum follow from the payload and are filled in by `finish_frame` and `seal_frame`.
+/// What stands before a frame's payload. `finish_frame` fills in the length, `seal_frame` the checksum.
 struct FrameHeader {
     FrameType type = FrameType::Group;
     std::uint16_t flags = 0;
@@ -72,19 +72,24 @@ inline constexpr std::size_t max_record_size = max_payload_size - 4;
     return mask_crc(crc32c(frame.subspan(8), crc32c(seed)));
 }
 
-/// Writes `header` with its length before the payload that `frame` already holds, padding included, and the checksum for `salt`, which
-/// is returned. Needed again wherever the frame goes into another segment.
-inline std::uint32_t seal_frame(std::span<std::byte> frame, const FrameHeader& header, std::uint64_t salt) noexcept {
-    std::byte* const at = frame.data();
+/// Writes everything but the checksum, `frame_header_size` bytes in all.
+inline void store_frame_header(std::byte* at, const FrameHeader& header) noexcept {
     store_le<std::uint32_t>(at, header.length);
+    store_le<std::uint32_t>(at + 4, 0);
     store_le<std::uint64_t>(at + 8, header.lsn);
     store_le<std::uint64_t>(at + 16, header.prev_durable);
     store_le<std::uint64_t>(at + 24, header.time);
     store_le<std::uint32_t>(at + 32, header.epoch);
     store_le<std::uint16_t>(at + 36, static_cast<std::uint16_t>(header.type));
     store_le<std::uint16_t>(at + 38, header.flags);
+}
+
+/// Writes `header` with its length before the payload that `frame` already holds, padding included, and the checksum for `salt`, which
+/// is returned. Needed again wherever the frame goes into another segment.
+inline std::uint32_t seal_frame(std::span<std::byte> frame, const FrameHeader& header, std::uint64_t salt) noexcept {
+    store_frame_header(frame.data(), header);
     const std::uint32_t crc = frame_crc(frame, salt);
-    store_le<std::uint32_t>(at + 4, crc);
+    store_le<std::uint32_t>(frame.data() + 4, crc);
     return crc;
 }
 
@@ -97,16 +102,16 @@ inline std::uint32_t seal_frame(std::span<std::byte> frame, const FrameHeader& h
     return offset;
 }
 
-/// Pads the payload appended since `begin_frame`, which is at most `max_payload_size` bytes, and writes header and checksum before it.
-/// `LogWriter::append` fills in epoch, prev_durable and checksum afresh, so that the same frames can go into another segment.
-inline void finish_frame(ByteBuffer& buffer, std::size_t offset, FrameHeader header, std::uint64_t salt = 0) noexcept {
+/// Pads the payload appended since `begin_frame`, which is at most `max_payload_size` bytes, and writes the header before it, without a
+/// checksum: that depends on the segment, and so do epoch and prev_durable, which `LogWriter::append` fills in.
+inline void finish_frame(ByteBuffer& buffer, std::size_t offset, FrameHeader header) noexcept {
     const std::size_t payload = buffer.failed() ? 0 : buffer.size() - offset - frame_header_size;
     ECSDB_ASSERT(payload <= max_payload_size, "a frame holds at most 16 MiB");
     constexpr std::array<std::byte, frame_alignment> zeros{};
     buffer.append(zeros.data(), frame_size(payload) - frame_header_size - payload);
     if (!buffer.failed()) {
         header.length = static_cast<std::uint32_t>(payload);
-        seal_frame({buffer.data() + offset, buffer.size() - offset}, header, salt);
+        store_frame_header(buffer.data() + offset, header);
     }
 }
 

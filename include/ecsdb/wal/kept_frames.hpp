@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/list.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -10,7 +11,6 @@
 #include <new>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::wal {
 
@@ -71,8 +71,8 @@ public:
     }
 
     /// What is kept, in order, each piece a run of whole frames. Valid until the next `append` or `clear`; the bytes may be written to.
-    [[nodiscard]] std::vector<std::span<std::byte>> pieces() {
-        std::vector<std::span<std::byte>> pieces;
+    [[nodiscard]] List<std::span<std::byte>> pieces() {
+        List<std::span<std::byte>> pieces;
         pieces.reserve(blocks_);
         for (Block* block = first_; block != nullptr; block = block->next) {
             pieces.emplace_back(block->bytes(), block->size);

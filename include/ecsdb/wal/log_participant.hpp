@@ -4,6 +4,8 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/transaction/participant.hpp"
 #include "ecsdb/wal/log_writer.hpp"
@@ -14,9 +16,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <thread>
 #include <utility>
 
 namespace ecsdb::wal {
@@ -40,8 +40,8 @@ public:
         : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, spares_{spares},
           synced_{synced}, own_thread_{own_thread && !synced}, has_thread_{own_thread},
           segments_end_in_time_{log_.with_writer([](const LogWriter& log) { return log.ends_segments_in_time(); })} {
-        for (std::unique_ptr<Buffer>& buffer : buffers_) {
-            buffer = std::make_unique<Buffer>(allocator);
+        for (Owner<Buffer>& buffer : buffers_) {
+            buffer.reset(new Buffer{allocator});
         }
         filling_ = buffers_[0].get();
         free_ = buffers_.size() - 1;
@@ -51,12 +51,12 @@ public:
     /// Starts the log's thread, if there may be one.
     void start() {
         if (has_thread_) {
-            thread_ = std::make_unique<std::jthread>([this](const std::stop_token& stop) { drive(stop); });
+            thread_.reset(new Thread{[this](const Thread::Stop& stop) { drive(stop); }});
         }
     }
     /// Writes everything handed over and ends the thread. The writer must have stopped.
     void stop() {
-        if (thread_ != nullptr) {
+        if (thread_) {
             hand_over();
             thread_->request_stop();
             work_.notify_now();
@@ -167,6 +167,8 @@ public:
     /// The newest version whose frames are written, and on the disk.
     [[nodiscard]] std::uint64_t written_version() const noexcept { return log_.written_version(); }
     [[nodiscard]] std::uint64_t durable_version() const noexcept { return log_.durable_version(); }
+    /// Bytes written since opening.
+    [[nodiscard]] std::uint64_t written_bytes() const noexcept { return log_.written_bytes(); }
     [[nodiscard]] std::uint64_t reserve_mark() const noexcept { return reserve_mark_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool failed() const noexcept { return log_.failed(); }
     [[nodiscard]] LogState state() noexcept { return log_.state(); }
@@ -268,7 +270,7 @@ private:
         sealed_bytes_ = 0;
     }
 
-    void drive(const std::stop_token& stop) noexcept {
+    void drive(const Thread::Stop& stop) noexcept {
         std::uint64_t unsynced_since = 0;
         for (;;) {
             const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
@@ -279,7 +281,7 @@ private:
                 taken_.store(taken + 1, std::memory_order_seq_cst);
                 done_.notify();
                 unsynced_since = unsynced_since == 0 ? clock_->monotonic_ns() : unsynced_since;
-            } else if (stop.stop_requested()) {
+            } else if (stop.requested()) {
                 return;
             } else if (log_.wants_spare()) {
                 prepare_spare(stop);
@@ -287,7 +289,7 @@ private:
                 // From now on a batch need not fill a buffer to be handed over.
                 hungry_.store(1, std::memory_order_relaxed);
                 work_.wait(*clock_, wait_ns(unsynced_since), [&] {
-                    return handed_.load(std::memory_order_seq_cst) != taken || stop.stop_requested() || log_.wants_spare() ||
+                    return handed_.load(std::memory_order_seq_cst) != taken || stop.requested() || log_.wants_spare() ||
                            (sync_wanted_.load(std::memory_order_seq_cst) != 0 && unsynced_since != 0);
                 });
             }
@@ -305,11 +307,11 @@ private:
     }
 
     /// Gives up where there is something more important to do: then the next segment gets a new file.
-    void prepare_spare(const std::stop_token& stop) noexcept {
+    void prepare_spare(const Thread::Stop& stop) noexcept {
         const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
         // Where it fails, the next segment will tell: nothing depends on a spare.
         static_cast<void>(
-            spares_->prepare([&] { return handed_.load(std::memory_order_relaxed) == taken && !stop.stop_requested() && log_.accepts(); }));
+            spares_->prepare([&] { return handed_.load(std::memory_order_relaxed) == taken && !stop.requested() && log_.accepts(); }));
         log_.spare_prepared();
     }
 
@@ -332,7 +334,7 @@ private:
     bool segments_end_in_time_;
 
     // The writer's.
-    std::array<std::unique_ptr<Buffer>, 8> buffers_;
+    std::array<Owner<Buffer>, 8> buffers_;
     Buffer* filling_ = nullptr;
     std::size_t filling_index_ = 0;
     std::uint64_t free_ = 0;
@@ -351,7 +353,7 @@ private:
     std::atomic<std::uint64_t> reserve_mark_{0};
     WakeUp work_;
     WakeUp done_;
-    std::unique_ptr<std::jthread> thread_;
+    Owner<Thread> thread_;
 };
 
 } // namespace ecsdb::wal

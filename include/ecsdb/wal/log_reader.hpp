@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/wal/format.hpp"
@@ -379,7 +380,7 @@ private:
     Allocator* allocator_;
     ByteBuffer parts_; // of the transaction in parts that is open
     LogScan scan_;
-    std::vector<SegmentHeader> chain_;
+    List<SegmentHeader> chain_;
     std::string broken_; // why the chain ends too early
     BootId boot_{};
     std::uint64_t known_lsn_ = 0; // the highest that anything bears witness to

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/allocator.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/wal/format.hpp"
@@ -12,7 +13,6 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::wal {
 
@@ -31,10 +31,10 @@ struct LogReadOptions {
 
 /// The log's segments, as far as they could be linked.
 struct SegmentChain {
-    std::vector<SegmentHeader> segments; ///< Oldest first. Without those that hold remains of a history given up.
-    std::string broken;                  ///< Why the log cannot go on behind them; empty if they are all there are.
-    std::uint64_t known_lsn = 0;         ///< The highest that a header or the manifest bears witness to.
-    std::uint64_t next_segment = 1;      ///< Higher than any number seen.
+    List<SegmentHeader> segments;   ///< Oldest first. Without those that hold remains of a history given up.
+    std::string broken;             ///< Why the log cannot go on behind them; empty if they are all there are.
+    std::uint64_t known_lsn = 0;    ///< The highest that a header or the manifest bears witness to.
+    std::uint64_t next_segment = 1; ///< Higher than any number seen.
     std::uint32_t max_epoch = 0;
 };
 
@@ -75,8 +75,8 @@ struct FoundSegment {
 }
 
 /// From the newest segment down. Says what is wrong with the first that is missing or not to be believed; nothing if all are there.
-[[nodiscard]] inline std::string link_backwards(const std::vector<FoundSegment>& found, const std::string& directory,
-                                                std::uint64_t first_needed, std::vector<SegmentHeader>& chain) {
+[[nodiscard]] inline std::string link_backwards(const List<FoundSegment>& found, const std::string& directory, std::uint64_t first_needed,
+                                                List<SegmentHeader>& chain) {
     const FoundSegment* segment = &found.back();
     for (std::uint64_t number = segment->number;;) {
         while (segment->number > number && segment != found.data()) {
@@ -101,7 +101,7 @@ struct FoundSegment {
 }
 
 /// From the oldest segment up, as far as there is a successor. Where several claim to be, the newest is: it was made last.
-inline void link_forwards(const std::vector<FoundSegment>& found, std::vector<SegmentHeader>& chain) {
+inline void link_forwards(const List<FoundSegment>& found, List<SegmentHeader>& chain) {
     std::size_t oldest = 0;
     while (oldest < found.size() && !found[oldest].problem.empty()) {
         ++oldest;
@@ -134,7 +134,7 @@ inline void link_forwards(const std::vector<FoundSegment>& found, std::vector<Se
     chain.known_lsn = options.durable_lsn;
     chain.next_segment = options.newest_segment + 1;
     chain.max_epoch = options.newest_epoch;
-    std::vector<detail::FoundSegment> found;
+    List<detail::FoundSegment> found;
     for (const std::string& name : *names) {
         const auto number = parse_segment_file_name(name);
         if (!number || *number < options.first_needed_segment) {

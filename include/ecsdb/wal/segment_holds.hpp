@@ -2,12 +2,13 @@
 /// Who still needs which segments of the log: what keeps an archive or a copy from being overtaken by its reuse.
 #pragma once
 
+#include "ecsdb/core/list.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ecsdb::wal {
 
@@ -40,7 +41,7 @@ public:
         Hold& operator=(const Hold&) = delete;
         ~Hold() {
             const std::lock_guard lock{holds_->mutex_};
-            std::erase_if(holds_->holders_, [this](const Holder& holder) { return holder.hold == this; });
+            erase_if(holds_->holders_, [this](const Holder& holder) { return holder.hold == this; });
         }
 
         /// Lets go of segments below `first_needed`, which may not go back.
@@ -62,9 +63,9 @@ public:
         std::string name;
         std::uint64_t first_needed = 0;
     };
-    [[nodiscard]] std::vector<Listed> list() const {
+    [[nodiscard]] List<Listed> list() const {
         const std::lock_guard lock{mutex_};
-        std::vector<Listed> listed;
+        List<Listed> listed;
         for (const Holder& holder : holders_) {
             listed.push_back({holder.name, holder.first_needed});
         }
@@ -82,7 +83,7 @@ public:
 
 private:
     mutable std::mutex mutex_; // held for a few instructions
-    std::vector<Holder> holders_;
+    List<Holder> holders_;
 };
 
 } // namespace ecsdb::wal

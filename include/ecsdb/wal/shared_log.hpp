@@ -36,6 +36,9 @@ struct LogState {
     std::uint64_t written_version = 0; ///< Given to the operating system: outlives the process,
     std::uint64_t durable_version = 0; ///< and on the disk: outlives a power cut. Both 0 where there is no log.
     std::size_t kept_bytes = 0;        ///< Memory taken for what is not durable yet, which `resume` would write.
+    /// Success, or why the last snapshot could not be taken; automatic ones are tried again. Writes do not suffer.
+    Result<void> snapshots;
+    std::uint64_t snapshot_version = 0; ///< Of the newest snapshot; 0 where there is none.
 
     /// `writes` as a word.
     [[nodiscard]] LogCondition condition() const noexcept {
@@ -97,6 +100,8 @@ public:
 
     [[nodiscard]] std::uint64_t written_version() const noexcept { return written_version_.load(std::memory_order_seq_cst); }
     [[nodiscard]] std::uint64_t durable_version() const noexcept { return durable_version_.load(std::memory_order_seq_cst); }
+    /// Bytes of frames written since it was opened.
+    [[nodiscard]] std::uint64_t written_bytes() const noexcept { return written_bytes_.load(std::memory_order_relaxed); }
     /// Whether nothing is accepted before `resume`. Acquire pairs with the release of whoever failed or resumed.
     [[nodiscard]] bool failed() const noexcept { return phase_.load(std::memory_order_acquire) == Phase::Failed; }
     /// Whether frames are accepted: it has neither failed nor been closed.
@@ -269,6 +274,7 @@ private:
         if (!appended) {
             return fail(appended.error());
         }
+        written_bytes_.store(written_bytes() + frames.size(), std::memory_order_relaxed);
         if (appended->new_segment) {
             if (const auto told = observer_->segment_begun(writer_); !told) {
                 return fail(told.error());
@@ -328,6 +334,7 @@ private:
     alignas(64) std::atomic<Phase> phase_{Phase::Open}; // every transaction looks at it, the rest is written with every buffer
     alignas(64) std::atomic<std::uint64_t> written_version_{0};
     std::atomic<std::uint64_t> durable_version_{0};
+    std::atomic<std::uint64_t> written_bytes_{0};
     std::atomic<std::size_t> kept_bytes_{0};
     std::atomic<bool> wants_spare_{false};
     std::mutex failure_mutex_; // so that a refused transaction need not wait for the disk
