@@ -287,22 +287,13 @@ private:
 
     [[nodiscard]] std::string log_directory() const { return options_.directory + '/' + detail::log_directory_name; }
 
-    /// What of the memory limit is for removals: a 16th, at most 64 MiB; but at least 256 KiB, as far as that is not more than a quarter.
-    [[nodiscard]] static std::size_t reserve_of(std::size_t memory_limit) noexcept {
-        if (memory_limit == ~std::size_t{0}) {
-            return 0;
-        }
-        const std::size_t wanted = std::clamp(memory_limit / 16, std::size_t{256} << 10U, std::size_t{64} << 20U);
-        return std::min(wanted, memory_limit / 4);
-    }
-
     Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard, const wal::DatabaseId& database) {
         const Result<TableId> imported_ids = find_imported_ids(*schema);
         if (!imported_ids) {
             return imported_ids.error().clone();
         }
         const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit, options_.initial_bytes,
-                                        reserve_of(options_.memory_limit)};
+                                        storage::removal_reserve(options_.memory_limit)};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
