@@ -17,6 +17,14 @@ install(
     EXPORT ecsdbTargets
     NAMESPACE ecsdb::
     DESTINATION "${package_dir}")
+# Apart, so that whoever does not ask for it needs no nlohmann-json.
+if(TARGET ecsdb_json)
+    install(TARGETS ecsdb_json EXPORT ecsdbJsonTargets)
+    install(
+        EXPORT ecsdbJsonTargets
+        NAMESPACE ecsdb::
+        DESTINATION "${package_dir}")
+endif()
 configure_package_config_file(cmake/ecsdbConfig.cmake.in "${PROJECT_BINARY_DIR}/ecsdbConfig.cmake" INSTALL_DESTINATION "${package_dir}")
 # Until 1.0, a minor version may change the interface.
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/ecsdbConfigVersion.cmake" COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
@@ -27,7 +35,6 @@ install(
           cmake/FindTomlHeaders.cmake
           cmake/FindZstdLibrary.cmake
           cmake/ecsdb_generate_components.cmake
-          tools/generate_components.cpp
           tools/generate_components.cpp
     DESTINATION "${package_dir}")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

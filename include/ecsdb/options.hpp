@@ -36,7 +36,9 @@ struct Options {
     std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away and to keep: growing is cheap then.
     std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
-    std::size_t memory_limit = ~std::size_t{0};              ///< Beyond it, writes fail with `OutOfMemory`; the database stays usable.
+    /// Beyond it, writes fail with `OutOfMemory`; the database stays usable. A 16th of it (256 KiB to 64 MiB) is for transactions that only
+    /// remove and destroy.
+    std::size_t memory_limit = ~std::size_t{0};
     /// How long nothing must have been written before memory that is free goes back to the allocator; `no_timeout`: never. Where memory
     /// is refused, it goes at once, to come back as whatever is wanted.
     std::uint64_t trim_after_ns = 1'000'000'000;

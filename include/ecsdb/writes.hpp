@@ -6,6 +6,7 @@
 #include "ecsdb/transaction/function.hpp"
 #include "ecsdb/transaction/ticket_of.hpp"
 #include "ecsdb/transaction/typed.hpp"
+#include "ecsdb/where.hpp"
 
 #include <algorithm>
 #include <array>
@@ -59,7 +60,7 @@ struct WriteSequence {
 
     /// Runs `fn(storage::WriteBuffer&)` as a function transaction and waits for it.
     template <typename Fn>
-    transaction::OutcomeOf<Fn> run_function(Fn& fn, std::uint64_t deadline_ns) const noexcept {
+    transaction::OutcomeOf<Fn> run_function(Fn& fn, std::uint64_t deadline_ns, bool only_removes = false) const noexcept {
         transaction::Pipeline& pipeline = engine->pipeline();
         if (producer == nullptr) {
             return pipeline.no_producer();
@@ -67,7 +68,7 @@ struct WriteSequence {
         if (pipeline.writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
         }
-        transaction::FunctionTask<Fn> task{fn, {&pipeline.clock(), deadline_ns}};
+        transaction::FunctionTask<Fn> task{fn, {&pipeline.clock(), deadline_ns}, only_removes};
         Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
         if (!sequence) {
             return std::move(sequence).error();
@@ -366,6 +367,19 @@ public:
         Transaction transaction = begin();
         transaction.update_to_null(entity, field);
         return transaction.submit();
+    }
+
+    /// Every entity that has all of these components, to be written to in one transaction: see `Where`. Without names: every entity there
+    /// is.
+    template <OneOf<Ts...>... As>
+    [[nodiscard]] auto where() noexcept {
+        using Tables = detail::BoundTables<Ts...>;
+        return Where<WriteSequence, Tables, AcceptAll, std::remove_const_t<As>...>{
+            sequence(), transaction::EntityQuery{std::array<TableId, sizeof...(As)>{table_of<As>()...}}, Tables{tables_}};
+    }
+    /// The same by table id: every entity with a row in all of `tables`.
+    [[nodiscard]] auto where_rows(std::span<const TableId> tables) noexcept {
+        return WhereRows<WriteSequence>{sequence(), transaction::EntityQuery{tables}};
     }
 
     /// Computes whole columns anew: `fn(A&, const B&, …)` for every entity that has all of them. Types without `const` are written.

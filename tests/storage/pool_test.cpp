@@ -1,5 +1,6 @@
 #include "ecsdb/storage/pool.hpp"
 
+#include "ecsdb/storage/trimmer.hpp"
 #include "support/storage_fixture.hpp"
 
 #include <algorithm>
@@ -365,6 +366,74 @@ TEST_CASE("what the writer keeps for itself is shared when memory is short", "[s
         other.share();
         CHECK(other.take(200) == node);
     }
+}
+
+TEST_CASE("where no block is to be had, larger free nodes are cut up, and their blocks can go afterwards", "[storage][memory]") {
+    CountingAllocator allocator;
+    PoolOptions options;
+    options.first_block_bytes = options.max_block_bytes = 65536;
+    options.memory_limit = 10 * 65536;
+    PagePool pool{allocator, options};
+    std::vector<Node*> large;
+    while (Node* const node = pool.take(7000)) {
+        large.push_back(node);
+    }
+    REQUIRE(large.size() >= 80);
+    CHECK(pool.take(1600) == nullptr);
+    for (std::size_t i = 0; i < 40; ++i) {
+        pool.give(large[i]);
+    }
+    const std::uint64_t calls = allocator.calls;
+    std::vector<Node*> small;
+    for (const std::uint32_t bytes : {1600U, 64U, 832U, 3000U}) {
+        for (int i = 0; i < 20; ++i) {
+            small.push_back(pool.take(bytes));
+            REQUIRE(small.back() != nullptr);
+            REQUIRE(small.back()->bytes >= bytes);
+            std::memset(reinterpret_cast<std::byte*>(small.back()) + sizeof(Node), 0x5A, small.back()->bytes - sizeof(Node));
+        }
+    }
+    CHECK(pool.take(60'000) == nullptr);
+    CHECK(allocator.refused == 0);
+    CHECK(allocator.calls <= calls + 4); // magazines
+    for (Node* const node : small) {
+        pool.give(node);
+    }
+    for (std::size_t i = 40; i < large.size(); ++i) {
+        pool.give(large[i]);
+    }
+    CHECK(pool.used_bytes() == 0);
+    storage::Trimmer trimmer{allocator, pool};
+    while (trimmer.piece()) {
+    }
+    CHECK(pool.allocated_bytes() <= 2 * 65536);
+}
+
+TEST_CASE("the reserve below the limit is for whoever opens it, and roots", "[storage][memory]") {
+    CountingAllocator allocator;
+    PoolOptions options;
+    options.first_block_bytes = options.max_block_bytes = 65536;
+    options.memory_limit = 10 * 65536;
+    options.reserve_bytes = 3 * 65536;
+    PagePool pool{allocator, options};
+    std::size_t taken = 0;
+    while (pool.take(4000) != nullptr) {
+        ++taken;
+    }
+    CHECK(pool.allocated_bytes() <= 7 * 65536);
+    CHECK(taken >= 7 * 15);
+    CHECK(pool.take_stable() != nullptr);
+    PagePool::Cache cache{pool, 4000};
+    CHECK(cache.take() == nullptr);
+    pool.open_reserve(true);
+    std::size_t more = 0;
+    while (pool.take(4000) != nullptr) {
+        ++more;
+    }
+    CHECK(more >= 40); // the last block is as small as what is left
+    CHECK(pool.allocated_bytes() <= options.memory_limit);
+    pool.open_reserve(false);
+    CHECK(pool.take(4000) == nullptr);
 }
 
 } // namespace ecsdb::test::pool_test

@@ -267,4 +267,69 @@ TEST_CASE("at the memory limit every form is refused without a trace, until a vi
     }
 }
 
+TEST_CASE("at the memory limit what only removes still works, while everything else is refused", "[transaction][memory]") {
+    Options options;
+    options.own_thread = GENERATE(false, true);
+    options.first_block_bytes = 16384;
+    options.max_block_bytes = 65536;
+    options.memory_limit = std::size_t{4} << 20U;
+    World8 db = open_db(options);
+    std::vector<Entity> entities;
+    auto fill = db.begin();
+    for (std::size_t i = 0; i < population; ++i) {
+        entities.push_back(fill.create(Account{1}, Level{1}, Target{i}));
+    }
+    REQUIRE(fill.commit());
+    // Every page is kept by a view, and the copies of it by the next.
+    std::vector<decltype(db.read())> views;
+    for (std::size_t refused = 0; refused < 20;) {
+        views.push_back(db.read());
+        const auto outcome = db.update<Account, Level>([](Account& account, Level&) { ++account.balance; });
+        const auto created = db.execute([](auto& state) { return state.create(Wide{}); });
+        refused += !outcome && !created;
+    }
+    REQUIRE(code_of(db.execute([](auto& state) { return state.create(Wide{}); })) == ErrorCode::OutOfMemory);
+    const std::uint64_t first_hash = views[0].hash();
+    for (std::size_t i = 0; i < 40; ++i) {
+        CAPTURE(i);
+        REQUIRE(db.destroy(entities[i]).wait());
+        REQUIRE(db.remove<Target>(entities[100 + i]).wait());
+        REQUIRE(db.remove<Level>(entities[200 + i]).wait());
+        auto tx = db.begin();
+        tx.destroy(entities[300 + i]).remove<Account>(entities[400 + i]);
+        REQUIRE(tx.commit());
+    }
+    REQUIRE(db.where<Account, Target>()
+                .matching([](Entity entity, const Account&, const Target&) { return entity.index() % 64 == 1; })
+                .destroy());
+    CHECK_FALSE(db.read().is_alive(entities[0]));
+    CHECK(views[0].hash() == first_hash);
+    CHECK(db.statistics().allocated_bytes <= options.memory_limit);
+    views.clear();
+    CHECK((db.execute([](auto& state) { return state.create(Wide{}); }) || db.execute([](auto& state) { return state.create(Wide{}); })));
+}
+
+TEST_CASE("with nobody looking, destroying at the limit makes room again", "[transaction][memory]") {
+    Options options = stepped();
+    options.first_block_bytes = 16384;
+    options.max_block_bytes = 65536;
+    options.memory_limit = std::size_t{2} << 20U;
+    World8 db = open_db(options);
+    std::vector<Entity> entities;
+    for (Result<Entity> created = db.execute([](auto& state) { return state.create(Wide{}); }); created;
+         created = db.execute([](auto& state) { return state.create(Wide{}); })) {
+        entities.push_back(*created);
+    }
+    CHECK(entities.size() > 200);
+    for (const Entity entity : entities) {
+        REQUIRE(db.destroy(entity).wait());
+    }
+    CHECK(db.read().entity_count() == 0);
+    std::size_t again = 0;
+    while (again < entities.size() && db.execute([](auto& state) { return state.create(Wide{}); })) {
+        ++again;
+    }
+    CHECK(again + 8 > entities.size());
+}
+
 } // namespace ecsdb::test::out_of_memory_test

@@ -25,6 +25,7 @@ struct PoolOptions {
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< Blocks double until they are this large.
     std::size_t memory_limit = ~std::size_t{0};              ///< Never hold more than this from the allocator.
     std::size_t kept_bytes = 0;                              ///< What a `Trimmer` leaves here in any case.
+    std::size_t reserve_bytes = 0; ///< Below the limit, so much is for those only who are about to set memory free (`open_reserve`).
 };
 
 /// The nodes of one database.
@@ -152,6 +153,9 @@ public:
         const std::size_t used = used_bytes();
         return std::max(options_.kept_bytes, used + used / 4);
     }
+    /// Whether what is taken from now on may come from the reserve below the memory limit. Writer only.
+    void open_reserve(bool open) noexcept { reserve_is_open_ = open; }
+
     /// Whether `node` lies in a block that is being emptied (see `Trimmer::begin_emptying`): nodes that are in use there are to move.
     /// Writer only. Cost: O(log blocks being emptied).
     [[nodiscard]] bool is_emptying(const Node* node) const noexcept { return block_in(emptying_, node) != nullptr; }
@@ -406,8 +410,41 @@ private:
         } else if (is_emptying()) {
             stop_emptying();
             return refill(size_class);
+        } else if (size_class != stable_class && room_below_limit() < options_.max_block_bytes) {
+            cut_larger(size_class);
         }
         return list.first;
+    }
+
+    /// Where the limit lets no block be had: makes nodes of a free one that is larger, if there is any. All of it stays accounted for, so
+    /// that its block can go as before. Cost: O(classes + nodes made).
+    ECSDB_NOINLINE void cut_larger(std::uint32_t wanted) noexcept {
+        for (std::uint32_t size_class = wanted + 1; size_class < class_count; ++size_class) {
+            FreeList& list = free_[size_class];
+            Node* node = list.first;
+            if (node != nullptr) {
+                list.first = node->next;
+                --list.count;
+            } else if (Magazine* const magazine = depot_[size_class].pop(magazines_); magazine != nullptr) {
+                node = magazine->nodes[--magazine->count];
+                if (magazine->count != 0) {
+                    depot_[size_class].push(*magazine);
+                } else {
+                    put_away(*magazine);
+                }
+            } else {
+                continue;
+            }
+            auto* place = reinterpret_cast<std::byte*>(node);
+            for (std::uint32_t left = node->bytes; left != 0;) {
+                std::uint32_t piece = std::min(wanted, class_of(left));
+                piece -= class_bytes(piece) > left ? 1U : 0U;
+                put_back(make_node(place, class_bytes(piece)));
+                place += class_bytes(piece);
+                left -= class_bytes(piece);
+            }
+            return;
+        }
     }
 
     Node* fresh_node(std::uint32_t size_class) noexcept {
@@ -421,7 +458,7 @@ private:
         const std::uint32_t bytes = class_bytes(size_class);
         if (bytes > options_.max_block_bytes / 4) {
             // So large a node gets a block to itself.
-            Block* const block = new_block(block_header_bytes + bytes);
+            Block* const block = new_block(block_header_bytes + bytes, reserve_is_open_);
             if (block == nullptr) {
                 return nullptr;
             }
@@ -448,7 +485,14 @@ private:
         if (block != nullptr) {
             spare_ = block->next_of_kind;
         } else {
-            block = new_block(std::max(cutting.next_block_bytes, block_header_bytes + node_bytes));
+            const std::size_t least = block_header_bytes + node_bytes;
+            const bool open = reserve_is_open_ || &cutting == &stable_; // whoever sets memory free needs a root, too
+            block = new_block(std::max(cutting.next_block_bytes, least), open);
+            if (block == nullptr && open) {
+                // The rest below the limit is better than nothing.
+                const std::size_t rest = room_below_limit(open) / small_step * small_step;
+                block = rest < least || rest >= cutting.next_block_bytes ? nullptr : new_block(rest, open);
+            }
             if (block == nullptr) {
                 return false;
             }
@@ -507,12 +551,18 @@ private:
         return above == blocks.begin() || !lies_in(place, **(above - 1)) ? nullptr : *(above - 1);
     }
 
+    [[nodiscard]] std::size_t limit_of(bool with_reserve) const noexcept {
+        return options_.memory_limit - (with_reserve ? 0 : std::min(options_.reserve_bytes, options_.memory_limit));
+    }
+    [[nodiscard]] std::size_t room_below_limit(bool with_reserve = false) const noexcept {
+        const std::size_t limit = limit_of(with_reserve);
+        return limit - std::min(limit, allocated_bytes());
+    }
     /// Any thread.
-    Block* new_block(std::size_t bytes) noexcept {
+    Block* new_block(std::size_t bytes, bool with_reserve = false) noexcept {
         const std::size_t before = allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-        void* const memory = bytes > options_.memory_limit - std::min(before, options_.memory_limit)
-                                 ? nullptr
-                                 : allocator_->allocate(bytes, block_alignment);
+        const std::size_t limit = limit_of(with_reserve);
+        void* const memory = bytes > limit - std::min(before, limit) ? nullptr : allocator_->allocate(bytes, block_alignment);
         if (memory == nullptr) {
             allocated_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
             return nullptr;
@@ -541,6 +591,7 @@ private:
     std::atomic<std::size_t> allocated_bytes_{0};
     std::atomic<std::size_t> used_bytes_{0};
     Counter returned_bytes_;
+    bool reserve_is_open_ = false;
 };
 
 } // namespace ecsdb::storage

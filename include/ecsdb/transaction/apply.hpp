@@ -253,6 +253,17 @@ private:
 
 } // namespace detail
 
+/// Whether the operations do nothing but remove and destroy.
+[[nodiscard]] inline bool only_removes(std::span<const std::byte> bytes) noexcept {
+    for (OperationRange operations{bytes}; !operations.done(); operations.advance()) {
+        const OperationKind kind = operations.current().kind;
+        if (kind != OperationKind::Remove && kind != OperationKind::Destroy) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /// Runs all operations up to the first that fails.
 [[nodiscard]] inline OperationFailure apply_operations(storage::WriteBuffer& state, std::span<const std::byte> bytes) noexcept {
     constexpr std::size_t few = 256; // the first operation has been prefetched by the batch

@@ -62,7 +62,10 @@ template <typename Fn>
 template <typename Fn>
 class FunctionTask final : public Task {
 public:
-    FunctionTask(Fn& fn, const Deadline& deadline) noexcept : fn_{&fn}, deadline_{deadline} {}
+    FunctionTask(Fn& fn, const Deadline& deadline, bool only_removes = false) noexcept
+        : fn_{&fn}, deadline_{deadline}, only_removes_{only_removes} {}
+
+    [[nodiscard]] bool only_removes() const noexcept override { return only_removes_; }
 
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override { return run_function(*fn_, state, deadline_, outcome_); }
 
@@ -72,6 +75,7 @@ public:
 private:
     Fn* fn_;
     Deadline deadline_;
+    bool only_removes_;
     std::optional<OutcomeOf<Fn>> outcome_;
 };
 

@@ -32,6 +32,9 @@ public:
         static_cast<void>(encoder);
         return true;
     }
+    /// Whether it only removes: then it may use the pool's reserve.
+    [[nodiscard]] virtual bool only_removes() const noexcept { return false; }
+
     /// The entity counts grow with this transaction.
     [[nodiscard]] virtual bool counts_entities() const noexcept { return true; }
 

@@ -381,6 +381,19 @@ private:
             state_.begin_transaction();
             failure = apply_operations(state_, bytes);
         }
+        const bool opens = failure.outcome == storage::Outcome::OutOfMemory && only_removes(bytes);
+        if (opens) [[unlikely]] {
+            state_.undo_transaction();
+            store_->pool().open_reserve(true);
+            state_.begin_transaction();
+            failure = apply_operations(state_, bytes);
+        }
+        finish_operations(header, sequence, failure);
+        if (opens) [[unlikely]] {
+            store_->pool().open_reserve(false);
+        }
+    }
+    void finish_operations(CommandHeader& header, std::uint64_t sequence, const OperationFailure& failure) noexcept {
         if (failure.operation != nullptr) [[unlikely]] {
             state_.undo_transaction();
             fail(header, sequence, [&] {
@@ -404,15 +417,14 @@ private:
         } else {
             in_a_hurry_ = true; // somebody waits for a chore of the engine
         }
+        store_->pool().open_reserve(task.only_removes());
         Result<void> result = task.run(state_);
         if (!result) {
             if (task.is_transaction()) {
                 state_.undo_transaction();
             }
             fail(header, sequence, [&] { return std::move(result).error(); });
-            return;
-        }
-        if (task.is_transaction()) {
+        } else if (task.is_transaction()) {
             const bool accepted = accept(
                 header, sequence, task.counts_entities(),
                 [&](DeltaRecorder& recorder) {
@@ -423,6 +435,7 @@ private:
                 accept_nothing();
             }
         }
+        store_->pool().open_reserve(false);
     }
 
     /// The operations are done: participants may veto, then the transaction gets its version and its delta.
