@@ -7,8 +7,6 @@
 #include "ecsdb/producer.hpp"
 #include "ecsdb/query/view.hpp"
 #include "ecsdb/recovery/open.hpp"
-#include "ecsdb/recovery/saved_delta.hpp"
-#include "ecsdb/recovery/saved_state.hpp"
 #include "ecsdb/table.hpp"
 #include "ecsdb/writes.hpp"
 
@@ -22,6 +20,8 @@
 #include <vector>
 
 namespace ecsdb {
+
+struct SavedDelta;
 
 /// What every database can do, whatever its component types.
 ///
@@ -49,11 +49,13 @@ public:
     [[nodiscard]] Result<bool> snapshot_if_due() noexcept { return engine_->snapshot_if_due(); }
     /// The newest snapshot, and whether the last one succeeded. Any thread. Never waits.
     [[nodiscard]] SnapshotState snapshot_state() const { return engine_->snapshot_state(); }
+    // Saving to bytes: declared here, defined in saves.hpp, which costs what the rest of a program need not pay.
+
     /// Writes the newest version into `out`, which is emptied first and whose memory is used again: the bytes a snapshot file would have
     /// (docs/format/snapshot.md), with ids, generations, free indices and counts, without transient tables. Returns that version. Reads
     /// and writes go on meanwhile; also where the database is in memory or read-only. `OutOfMemory`, `WouldDeadlock` inside a function
     /// transaction. Cost: O(rows), a pass over them.
-    [[nodiscard]] Result<std::uint64_t> snapshot(ByteBuffer& out) { return recovery::save_state(*engine_, out); }
+    [[nodiscard]] inline Result<std::uint64_t> snapshot(ByteBuffer& out);
     /// Makes the state what it was when `bytes` were saved by `snapshot(out)`, and `deltas` (`save_delta`) had been applied to it:
     /// entities, ids, generations, free indices, rows and counts; afterwards `view.hash()` is what it was. It is one transaction, the next
     /// version: all of it or nothing, and as durable as any; views go on seeing theirs. Transient rows go. The bytes may come from
@@ -66,9 +68,7 @@ public:
     /// where a delta does not follow, `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Not more than 1 MiB is allocated
     /// before the checksums have agreed. Cost: O(rows of both states), and memory for the state a second time; the writer waits for the
     /// comparison and the changes, readers do not.
-    [[nodiscard]] Result<void> restore(std::span<const std::byte> bytes, std::span<const std::span<const std::byte>> deltas = {}) {
-        return recovery::restore_state(*engine_, bytes, deltas);
-    }
+    [[nodiscard]] inline Result<void> restore(std::span<const std::byte> bytes, std::span<const std::span<const std::byte>> deltas = {});
     /// Writes what has changed since version `since` into `out`, which is emptied first, as one delta (docs/format/delta.md): for
     /// `apply_delta` on a database at that version, or for `restore`. Where nothing has, `from` is `to` and `out` is empty. It comes from
     /// the log: rows of tables that are not logged are not in it.
@@ -76,24 +76,20 @@ public:
     /// `NotFound` where the log does not reach back so far any more, or `since` is yet to come; `Unsupported` where a `restore` lies
     /// between; `InvalidArgument` where there is no log; `WouldDeadlock`, `Io`, `OutOfMemory`. Any thread but the writer's. Cost: reading
     /// the log since, and holding it in memory.
-    [[nodiscard]] Result<SavedDelta> save_delta(std::uint64_t since, ByteBuffer& out) { return recovery::save_delta(*engine_, since, out); }
+    [[nodiscard]] inline Result<SavedDelta> save_delta(std::uint64_t since, ByteBuffer& out);
     /// The same since the last version committed at `time`, in microseconds since 1970 UTC, or before.
-    [[nodiscard]] Result<SavedDelta> save_delta_since_time(std::uint64_t time, ByteBuffer& out) {
-        return recovery::save_delta_since_time(*engine_, time, out);
-    }
+    [[nodiscard]] inline Result<SavedDelta> save_delta_since_time(std::uint64_t time, ByteBuffer& out);
     /// The same since the version `since` sees, a view of this database: by comparing it with the newest one, so also where there is no
     /// log, or a `restore` lies between. Tables that are not logged are in it, transient ones are not. Cost: O(rows of both versions).
-    [[nodiscard]] Result<SavedDelta> save_delta(const ecsdb::View& since, ByteBuffer& out) {
-        return since ? recovery::save_delta(*engine_, since.root(), out)
-                     : Result<SavedDelta>{Error{ErrorCode::InvalidArgument, "save delta: the view is empty"}};
-    }
+    [[nodiscard]] inline Result<SavedDelta> save_delta(const ecsdb::View& since, ByteBuffer& out);
     /// Applies a delta (docs/format/delta.md, `save_delta`) as one transaction: the state goes on to the version it ends at. False where
     /// it is there already. What was written here must not be mixed with what others write: ids and versions are theirs.
     ///
     /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt`, `Unsupported`
     /// (also where a log is kept and it is of more than 2^20 versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`,
     /// `OutOfMemory`, `WouldDeadlock`. Cost: as for a transaction that does the same.
-    [[nodiscard]] Result<bool> apply_delta(std::span<const std::byte> delta) { return recovery::apply_delta(*engine_, delta); }
+    [[nodiscard]] inline Result<bool> apply_delta(std::span<const std::byte> delta);
+
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
     [[nodiscard]] LogState log_state() const noexcept { return engine_->log_state(); }
     /// Has `fn(const LogState&)` called whenever the log has failed and writes are no longer accepted, and whenever they are again, with

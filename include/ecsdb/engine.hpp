@@ -1,5 +1,5 @@
 /// @file
-/// Everything a game engine needs, in reading order, but for TOML: schemas come from C++ structs or from generated code.
+/// What most of a program needs, in reading order. Schemas come from C++ structs or generated code: TOML, saves, import are in ecsdb.hpp.
 #pragma once
 
 #include "ecsdb/config.hpp"

@@ -1,6 +1,7 @@
 // Another program, written from docs/format alone, must read what the library writes, and find the same values.
 #include "constraint/constraint_fixture.hpp"
 #include "ecsdb/recovery/archive.hpp"
+#include "ecsdb/saves.hpp"
 #include "support/contents_fixture.hpp"
 #include "support/files.hpp"
 

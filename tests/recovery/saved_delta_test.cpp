@@ -1,6 +1,7 @@
 #include "ecsdb/recovery/saved_delta.hpp"
 
 #include "ecsdb/recovery/backup.hpp"
+#include "ecsdb/saves.hpp"
 #include "recovery/world.hpp"
 #include "support/catch.hpp"
 

@@ -1,5 +1,6 @@
 #include "ecsdb/recovery/saved_state.hpp"
 
+#include "ecsdb/saves.hpp"
 #include "formats/formats_fixture.hpp"
 #include "recovery/world.hpp"
 #include "support/catch.hpp"
@@ -185,6 +186,33 @@ TEST_CASE("an id that a restore has given up never names anybody again", "[recov
     }
 }
 
+TEST_CASE("nor does one that lived before the database was opened", "[recovery][snapshot]") {
+    ecsdb::SimulatedFileSystem disk;
+    std::vector<Entity> given_up;
+    Entity first;
+    Bytes kept;
+    {
+        World world = open_or_fail(on(disk));
+        first = create(world, Purse{1});
+        kept = saved(world);
+        Entity last = first;
+        for (int i = 0; i < 200; ++i) {
+            require(world.destroy(last).wait());
+            last = create(world, Purse{2});
+            given_up.push_back(last);
+        }
+    }
+    World world = open_or_fail(on(disk));
+    CHECK(world.read().is_alive(given_up.back()));
+    require(world.restore(kept));
+    require(world.destroy(first).wait());
+    for (int i = 0; i < 500; ++i) {
+        const Entity now = create(world, Purse{3});
+        CHECK(std::find(given_up.begin(), given_up.end(), now) == given_up.end());
+        require(world.destroy(now).wait());
+    }
+}
+
 TEST_CASE("texts, references and promises come back with a state", "[recovery][snapshot]") {
     using namespace ecsdb::test;
     Whole world = open_db<Whole>(stepped());
@@ -335,11 +363,39 @@ TEST_CASE("a crash at any point of a restore leaves the state before it or the o
     churn.find_living();
     churn.run(10);
     const std::uint64_t last = world.read().hash();
-    {
-        const World closed = std::move(world);
-    }
+    { const World closed = std::move(world); }
     World again = open_or_fail(options);
     CHECK(again.read().hash() == last);
+}
+
+TEST_CASE("incremental and compressed snapshots hold what a restore has brought back", "[recovery][snapshot]") {
+    ecsdb::SimulatedFileSystem disk;
+    auto options = on(disk);
+    options.incremental_snapshots = 5;
+    options.incremental_percent = 1000;
+    options.compress_snapshots = true;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(options);
+        Churn churn{world, 21};
+        churn.run(40);
+        const Bytes early = saved(world);
+        require(world.snapshot());
+        churn.run(40);
+        const Bytes late = saved(world);
+        require(world.snapshot());
+        for (const Bytes* const bytes : {&early, &late, &early}) {
+            require(world.restore(*bytes));
+            require(world.snapshot());
+            churn.find_living();
+            churn.run(10);
+            require(world.snapshot());
+        }
+        hash = world.read().hash();
+    }
+    World again = open_or_fail(options);
+    CHECK(again.read().hash() == hash);
+    CHECK(again.recovery_report().replayed == 0);
 }
 
 TEST_CASE("views and writers on other threads go on while states are saved and brought back", "[recovery][snapshot][threads]") {

@@ -6,8 +6,9 @@
 namespace ecsdb::test::count_source_test {
 
 TEST_CASE("current counts are read as of no version", "[snapshot]") {
-    CountingAllocator allocator;
-    storage::EntityVersions versions{allocator};
+    SystemAllocator allocator;
+    storage::PagePool pool{allocator, {}};
+    storage::EntityVersions versions{pool};
     REQUIRE(versions.cover(3));
     versions.set(3, 9);
     snapshot::CurrentCounts counts{versions};

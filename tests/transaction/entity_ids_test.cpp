@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -108,6 +109,30 @@ TEST_CASE("no id is handed out twice, whoever asks", "[transaction][threads]") {
         count += mine.size();
     }
     CHECK(all.size() == count);
+}
+
+TEST_CASE("indices that somebody lives at are taken out of the free ones, and generations do not come again", "[transaction]") {
+    EntityIds ids{0};
+    CHECK(ids.advance_fresh(100) == 0);
+    CHECK(ids.advance_fresh(50) == 128); // whole blocks; it never goes back
+    CHECK(ids.take_fresh(1) == 128);
+    for (std::uint32_t index = 0; index < 10; ++index) {
+        CHECK(ids.recycle(Entity{index, index + 1, 0}));
+    }
+    const std::uint32_t era = ids.era();
+    // Somebody lives at 3; at 5 the last generation is a higher one than the list knew of.
+    ids.raise_generations(20);
+    ids.keep_free([](std::uint32_t index) -> std::uint32_t { return index == 3 ? EntityIds::living : index == 5 ? 30 : 0; });
+    CHECK(ids.era() == era + 1);
+    Block block;
+    REQUIRE(ids.take_block(block) == 9);
+    for (const Entity entity : std::span{block}.first(9)) {
+        CHECK(entity.index() != 3);
+        CHECK(entity.generation() == (entity.index() == 5 ? 31 : 21));
+    }
+    CHECK(ids.recycle(Entity{3, 1, 0}));
+    REQUIRE(ids.take_block(block) == 1);
+    CHECK(block[0] == Entity{3, 21, 0});
 }
 
 } // namespace ecsdb

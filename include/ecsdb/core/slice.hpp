@@ -17,11 +17,11 @@ public:
     constexpr Slice(T* data, std::size_t size) noexcept : data_{data}, size_{size} {}
     /// All of a container that has its values side by side: another slice, a std::span, a std::vector.
     template <typename Values>
-    requires requires(const Values& values) {
+    requires requires(Values& values) {
         { values.data() } -> std::convertible_to<T*>;
         { values.size() } -> std::convertible_to<std::size_t>;
     }
-    constexpr Slice(const Values& values) noexcept : Slice{values.data(), values.size()} {}
+    constexpr Slice(Values&& values) noexcept : Slice{values.data(), values.size()} {}
 
     [[nodiscard]] constexpr T* data() const noexcept { return data_; }
     [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }

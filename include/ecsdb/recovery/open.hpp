@@ -3,15 +3,14 @@
 #pragma once
 
 #include "ecsdb/core/checksum.hpp"
-#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/reading_progress.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/recovery/option_table.hpp"
+#include "ecsdb/recovery/replay.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/reader.hpp"
-#include "ecsdb/transaction/apply_delta.hpp"
 #include "ecsdb/wal/log_reader.hpp"
 #include "ecsdb/wal/needed_segments.hpp"
 
@@ -288,22 +287,13 @@ private:
 
     [[nodiscard]] std::string log_directory() const { return options_.directory + '/' + detail::log_directory_name; }
 
-    /// What of the memory limit is for removals: a 16th, at most 64 MiB; but at least 256 KiB, as far as that is not more than a quarter.
-    [[nodiscard]] static std::size_t reserve_of(std::size_t memory_limit) noexcept {
-        if (memory_limit == ~std::size_t{0}) {
-            return 0;
-        }
-        const std::size_t wanted = std::clamp(memory_limit / 16, std::size_t{256} << 10U, std::size_t{64} << 20U);
-        return std::min(wanted, memory_limit / 4);
-    }
-
     Result<void> make_store(std::shared_ptr<const Schema> schema, std::uint32_t shard, const wal::DatabaseId& database) {
         const Result<TableId> imported_ids = find_imported_ids(*schema);
         if (!imported_ids) {
             return imported_ids.error().clone();
         }
         const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit, options_.initial_bytes,
-                                        reserve_of(options_.memory_limit)};
+                                        storage::removal_reserve(options_.memory_limit)};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
@@ -419,58 +409,6 @@ private:
     }
     [[nodiscard]] bool keeps_saved_state() const noexcept { return writes() && options_.incremental_snapshots != 0; }
 
-    class Replay final : public wal::LogVisitor {
-    public:
-        Replay(storage::WriteBuffer& state, RecoveryReport& report, snapshot::LaterCounts& counts) noexcept
-            : state_{&state}, applier_{state}, report_{&report}, counts_{&counts} {}
-        Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) override {
-            return transactions(lsn, time, {&delta, 1});
-        }
-        Result<void> transactions(std::uint64_t lsn, std::uint64_t time, std::span<const std::span<const std::byte>> deltas) override {
-            // All of the log is one batch, begun by its first transaction: nobody reads in between.
-            if (!begun_ && !state_->begin_batch()) {
-                return no_memory();
-            }
-            begun_ = true;
-            Result<void> done;
-            views_.clear();
-            for (std::size_t i = 0; done && i < deltas.size(); ++i) {
-                if (auto view = delta::DeltaView::parse(deltas[i])) {
-                    views_.push_back(*view);
-                } else {
-                    done = std::move(view).error().in("transaction " + std::to_string(lsn + i));
-                }
-            }
-            applier_.prefetch({views_.data(), views_.size()});
-            for (std::size_t i = 0; done && i < views_.size(); ++i) {
-                if (lsn + i > counts_->next() && !counts_->impose(state_->store().entity_versions(), lsn + i - 1)) {
-                    return no_memory();
-                }
-                if (auto applied = applier_.apply(views_[i], time * 1000)) {
-                    report_->replayed += *applied ? 1U : 0U;
-                } else {
-                    done = std::move(applied).error().in("transaction " + std::to_string(lsn + i));
-                }
-            }
-            return done;
-        }
-        [[nodiscard]] bool finish() noexcept {
-            if (begun_) {
-                state_->finish_batch();
-                state_->forget_destroyed();
-            }
-            return counts_->impose_all(state_->store().entity_versions());
-        }
-
-    private:
-        storage::WriteBuffer* state_;
-        transaction::DeltaApplier applier_;
-        RecoveryReport* report_;
-        snapshot::LaterCounts* counts_;
-        List<delta::DeltaView> views_;
-        bool begun_ = false;
-    };
-
     Result<wal::LogScan> replay(const recovery::Manifest& manifest) {
         wal::LogReadOptions options;
         options.database = manifest.database;
@@ -493,10 +431,11 @@ private:
             }
         }
         wal::LogReader reader{reading_, log, options, *engine_->allocator_};
-        Replay visitor{state(), report(), later_counts_};
+        recovery::Replay visitor{state(), later_counts_};
         auto scan = reader.read(visitor);
-        if (!visitor.finish()) {
-            return no_memory();
+        report().replayed += visitor.taken();
+        if (auto finished = visitor.finish(); !finished) {
+            return std::move(finished).error();
         }
         if (scan) {
             engine_->pipeline_->writer().set_time(std::max(state().root().time_ns, scan->last_time * 1000));

@@ -6,11 +6,10 @@
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
+#include "ecsdb/recovery/replay.hpp"
 #include "ecsdb/snapshot/reader.hpp"
 #include "ecsdb/storage/rows.hpp"
 #include "ecsdb/storage/store.hpp"
-#include "ecsdb/transaction/apply_delta.hpp"
-#include "ecsdb/wal/log_reader.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -90,30 +89,18 @@ public:
             last_lsn_ = std::min(last_lsn_, lsn - 1); // also where a later one should name an earlier time
             return {};
         }
-        if (lsn > later_counts_.next() && !later_counts_.impose(owner_->entity_versions(), lsn - 1)) {
-            return no_memory();
-        }
-        if (!begun_ && !buffer_.begin_batch()) {
-            return no_memory();
-        }
-        begun_ = true;
-        auto applied = applier_.apply(delta, time * 1000);
-        if (!applied) {
-            return std::move(applied).error().in("transaction " + std::to_string(lsn));
+        if (auto applied = replay_.transaction(lsn, time, delta); !applied) {
+            return applied;
         }
         last_time_ = std::max(last_time_, time);
-        transactions_ += *applied ? 1U : 0U;
         return {};
     }
 
     /// Ends the batch of transactions: the state is whole and may be pinned. `OutOfMemory`.
     [[nodiscard]] Result<void> finish() {
-        if (std::exchange(begun_, false)) {
-            buffer_.finish_batch();
-            buffer_.forget_destroyed();
-        }
+        Result<void> finished = replay_.finish();
         owner_->publish(&buffer_.root());
-        return later_counts_.impose_all(owner_->entity_versions()) ? Result<void>{} : Result<void>{no_memory()};
+        return finished;
     }
 
     [[nodiscard]] std::uint64_t version() const noexcept { return buffer_.root().version; }
@@ -124,7 +111,7 @@ public:
     /// Of the last transaction taken, microseconds since 1970 UTC; of the snapshot's where none was.
     [[nodiscard]] std::uint64_t last_time() const noexcept { return std::max(last_time_, buffer_.root().time_ns / 1000); }
     /// Transactions of the log that it has taken.
-    [[nodiscard]] std::uint64_t taken() const noexcept { return transactions_; }
+    [[nodiscard]] std::uint64_t taken() const noexcept { return replay_.taken(); }
     /// One more than the highest index in use or freed. Cost: O(entities).
     [[nodiscard]] std::uint64_t index_end() const {
         std::uint64_t end = 0;
@@ -141,20 +128,18 @@ private:
         void operator()(storage::Store* store) const noexcept { store->drop_owner(); }
     };
 
-    explicit RebuiltState(storage::Store& store) noexcept : owner_{&store}, buffer_{store}, applier_{buffer_} {}
+    explicit RebuiltState(storage::Store& store) noexcept : owner_{&store}, buffer_{store}, replay_{buffer_, later_counts_} {}
 
     [[nodiscard]] static Error no_memory() { return Error{ErrorCode::OutOfMemory, "no memory to rebuild the database's state"}; }
 
     std::unique_ptr<storage::Store, DropOwner> owner_; // goes last
     storage::WriteBuffer buffer_;
-    transaction::DeltaApplier applier_;
     snapshot::LaterCounts later_counts_;
+    Replay replay_; // uses the two above
     std::uint64_t index_mark_ = 0;
     std::uint64_t last_lsn_ = ~std::uint64_t{0};
     std::uint64_t latest_ = ~std::uint64_t{0};
     std::uint64_t last_time_ = 0;
-    std::uint64_t transactions_ = 0;
-    bool begun_ = false;
 };
 
 } // namespace recovery

@@ -16,11 +16,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,6 +37,15 @@ inline constexpr const char* log_directory_name = "log";
 }
 [[nodiscard]] inline std::string incremental_file_name(std::uint64_t version, std::uint64_t base) {
     return "snapshot-" + std::to_string(version) + "-after-" + std::to_string(base) + ".ecsdb";
+}
+/// The version a snapshot file is called after, whatever follows in its name.
+[[nodiscard]] inline std::optional<std::uint64_t> version_in_snapshot_name(std::string_view name) {
+    constexpr std::string_view prefix = "snapshot-";
+    std::uint64_t version = 0;
+    if (!name.starts_with(prefix) || std::from_chars(name.data() + prefix.size(), name.data() + name.size(), version).ec != std::errc{}) {
+        return std::nullopt;
+    }
+    return version;
 }
 
 } // namespace detail
@@ -132,8 +143,6 @@ private:
     }
 
     [[nodiscard]] Result<void> take_now(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
-        cleaning_.reset();
-        const bool was_good = newest_is_good_.load();
         const std::uint64_t written = log.written_bytes();
         auto taken = write_and_adopt(pipeline, log);
         if (!taken) {
@@ -144,8 +153,6 @@ private:
         }
         log_bytes_before_ = 0 - written; // counted from here
         taken_ns_ = clock_->monotonic_ns();
-        // One in the place of another that could not be read back may share its fate: that must not become a loop.
-        was_good ? back_off_from_bad_.succeeded() : back_off_from_bad_.failed(taken_ns_);
         back_off_.succeeded();
         return {};
     }
@@ -157,7 +164,8 @@ private:
 
     /// Whether the next snapshot is to hold only what has changed since the newest one.
     [[nodiscard]] bool is_to_be_incremental(const recovery::Manifest& manifest) const {
-        return saved_ && saved_->usable && saved_->newest.lsn == manifest.snapshot.lsn && saved_->newest.crc == manifest.snapshot.crc &&
+        return saved_ && saved_->usable && newest_is_good_.load() && saved_->newest.lsn == manifest.snapshot.lsn &&
+               saved_->newest.crc == manifest.snapshot.crc &&
                policy_.may_follow(recovery::chain_of(manifest.snapshot_bases, manifest.snapshot));
     }
 
@@ -195,6 +203,12 @@ private:
         }
         // The log must reach what the snapshot knows of, or a crash would leave a gap behind the log's end.
         Result<void> adopted = log.wait_for(std::max(root.version, counts.newest()), true);
+        cleaning_.reset(); // by now it is known whether the one before is good
+        if (adopted && incremental && !newest_is_good_.load()) {
+            adopted = Error{ErrorCode::Corrupt, manifest.snapshot.name + ", which this one would build on, cannot be read back"};
+        }
+        // One in the place of another that could not be read back may share its fate: that must not become a loop.
+        newest_is_good_.load() ? back_off_from_bad_.succeeded() : back_off_from_bad_.failed(clock_->monotonic_ns());
         if (adopted) {
             ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
             adopted = adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, incremental, *first_needed,
@@ -273,9 +287,6 @@ private:
             remove_unneeded(segments_below);
             return;
         }
-        if (saved_) {
-            saved_->usable = false;
-        }
         note(found ? Error{ErrorCode::Corrupt, "snapshot: " + newest.name + ": what was written cannot be read back"}
                    : found.error().clone().in("snapshot: reading it back"));
     }
@@ -286,8 +297,9 @@ private:
         const std::string& directory = manifest_->directory();
         if (auto names = files_->list(directory)) {
             for (const std::string& name : *names) {
-                const bool snapshot_like = name.starts_with("snapshot-");
-                if (snapshot_like && !recovery::names_snapshot(manifest, name)) {
+                // The next one may be being written meanwhile: it is of a later version, or named.
+                const std::optional<std::uint64_t> version = detail::version_in_snapshot_name(name);
+                if (version && *version < manifest.snapshot.lsn && !recovery::names_snapshot(manifest, name)) {
                     static_cast<void>(files_->remove(directory + '/' + name));
                 }
             }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/snapshot/block_reader.hpp"
 #include "ecsdb/snapshot/numbers.hpp"
 #include "ecsdb/snapshot/replaced.hpp"
@@ -528,7 +529,7 @@ private:
 
     static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
 
-    std::vector<Member> members_; ///< The full snapshot first.
+    List<Member> members_; ///< The full snapshot first.
     std::size_t current_ = 0;
     std::size_t spent_ = none; ///< Whose head was handed out, and is to be left behind.
     Stage stage_ = Stage::Begin;

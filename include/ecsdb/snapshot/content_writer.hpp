@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/grow_array.hpp"
+#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/slice.hpp"
 #include "ecsdb/snapshot/block_writer.hpp"
 #include "ecsdb/snapshot/count_source.hpp"
@@ -494,7 +495,7 @@ private:
     GrowArray<std::uint32_t> numbers_;
     GrowArray<std::uint32_t> more_numbers_;
     GrowArray<std::uint8_t> living_; ///< How many of the entities of each page of records were met so far.
-    std::vector<Numbered> archetypes_;
+    List<Numbered> archetypes_;
     std::vector<Run> runs_;                    ///< What the next block is of.
     GrowArray<std::uint32_t> changed_indices_; ///< Of entities whose counts were written anew …
     GrowArray<std::uint32_t> changed_counts_;  ///< … and these.

@@ -4,6 +4,8 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/compression.hpp"
+#include "ecsdb/core/owner.hpp"
+#include "ecsdb/core/thread.hpp"
 #include "ecsdb/snapshot/format.hpp"
 #include "ecsdb/snapshot/shuffle.hpp"
 
@@ -11,11 +13,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <thread>
 #include <utility>
 
 namespace ecsdb::snapshot {
@@ -94,7 +94,7 @@ public:
         place.stored.reset();
         std::unique_lock lock{mutex_};
         if (thread_ == nullptr) {
-            thread_ = std::make_unique<std::jthread>([this] { take_all(); });
+            thread_.reset(new Thread{[this](const Thread::Stop&) { take_all(); }});
         }
         if (waiting_ != nullptr) {
             lock.unlock();
@@ -160,7 +160,7 @@ private:
     std::condition_variable changed_;
     Place* waiting_ = nullptr; ///< To be taken, or being taken.
     bool stopping_ = false;
-    std::unique_ptr<std::jthread> thread_;
+    Owner<Thread> thread_;
 };
 
 } // namespace ecsdb::snapshot

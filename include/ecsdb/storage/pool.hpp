@@ -410,14 +410,14 @@ private:
         } else if (is_emptying()) {
             stop_emptying();
             return refill(size_class);
-        } else if (size_class != stable_class) {
+        } else if (size_class != stable_class && room_below_limit() < options_.max_block_bytes) {
             cut_larger(size_class);
         }
         return list.first;
     }
 
-    /// Where no block is to be had: makes nodes of a free one that is larger, if there is any. All of it stays accounted for, so that its
-    /// block can go as before. Cost: O(classes + nodes made).
+    /// Where the limit lets no block be had: makes nodes of a free one that is larger, if there is any. All of it stays accounted for, so
+    /// that its block can go as before. Cost: O(classes + nodes made).
     ECSDB_NOINLINE void cut_larger(std::uint32_t wanted) noexcept {
         for (std::uint32_t size_class = wanted + 1; size_class < class_count; ++size_class) {
             FreeList& list = free_[size_class];
@@ -490,8 +490,7 @@ private:
             block = new_block(std::max(cutting.next_block_bytes, least), open);
             if (block == nullptr && open) {
                 // The rest below the limit is better than nothing.
-                const std::size_t limit = limit_of(open);
-                const std::size_t rest = (limit - std::min(limit, allocated_bytes())) / small_step * small_step;
+                const std::size_t rest = room_below_limit(open) / small_step * small_step;
                 block = rest < least || rest >= cutting.next_block_bytes ? nullptr : new_block(rest, open);
             }
             if (block == nullptr) {
@@ -554,6 +553,10 @@ private:
 
     [[nodiscard]] std::size_t limit_of(bool with_reserve) const noexcept {
         return options_.memory_limit - (with_reserve ? 0 : std::min(options_.reserve_bytes, options_.memory_limit));
+    }
+    [[nodiscard]] std::size_t room_below_limit(bool with_reserve = false) const noexcept {
+        const std::size_t limit = limit_of(with_reserve);
+        return limit - std::min(limit, allocated_bytes());
     }
     /// Any thread.
     Block* new_block(std::size_t bytes, bool with_reserve = false) noexcept {

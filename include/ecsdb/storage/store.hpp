@@ -9,7 +9,9 @@
 #include "ecsdb/storage/root.hpp"
 #include "ecsdb/storage/stable_ids.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -19,6 +21,16 @@ namespace ecsdb::storage {
 
 // The writer looks at the heads of roots that may have been freed.
 static_assert(sizeof(Root) <= PagePool::stable_bytes);
+
+/// What of a memory limit is for transactions that only remove: a 16th, at most 64 MiB; but at least 256 KiB, as far as that is not more
+/// than a quarter. None where there is no limit.
+[[nodiscard]] constexpr std::size_t removal_reserve(std::size_t memory_limit) noexcept {
+    if (memory_limit == ~std::size_t{0}) {
+        return 0;
+    }
+    const std::size_t wanted = std::clamp(memory_limit / 16, std::size_t{256} << 10U, std::size_t{64} << 20U);
+    return std::min(wanted, memory_limit / 4);
+}
 
 /// The shared part of a database, owned by it, and by the views that outlive it.
 class Store {

@@ -80,7 +80,7 @@ public:
     [[nodiscard]] std::uint32_t shard() const noexcept { return shard_; }
 
     /// `entity` was destroyed in a published version: its index may be used again. False when memory was refused: the index is then lost
-    /// until the database is opened again. Writer only.
+    /// until the database is opened again.
     bool recycle(Entity entity) noexcept {
         if (entity.generation() == Entity::max_generation) {
             return true; // the last generation is spent
@@ -98,8 +98,13 @@ public:
         }
         return first;
     }
-    /// Generations may have gone back: none that may have been handed out is from now on, at any index.
-    void raise_generations() noexcept { least_generation_ = std::min(highest_generation_ + 1, Entity::max_generation); }
+    /// Generations may go back: none that may have been handed out is from now on, at any index. `highest` is that of all there are, who
+    /// may have come from elsewhere, or from before the database was opened.
+    void raise_generations(std::uint32_t highest) noexcept {
+        note_generation(highest);
+        least_generation_.store(std::min(highest_generation_.load(std::memory_order_relaxed) + 1, Entity::max_generation),
+                                std::memory_order_relaxed);
+    }
     /// Keeps of the freed indices those for which `generation_of(index)` says which generation was the last there, and not `living`. What
     /// producers hold is forgotten: see `era`. Ids taken meanwhile may fail to come to life.
     template <typename GenerationOf>
@@ -120,8 +125,8 @@ public:
     static constexpr std::uint32_t living = ~std::uint32_t{0};
     /// An index where nobody lives, and which is not among the freed ones, may be used from this generation on.
     bool make_free(std::uint32_t index, std::uint32_t generation) noexcept {
-        const std::uint32_t next = std::max(generation, least_generation_);
-        highest_generation_ = std::max(highest_generation_, next);
+        const std::uint32_t next = std::max(generation, least_generation_.load(std::memory_order_relaxed));
+        note_generation(next);
         return freed_.enqueue(Entity{index, next, shard_});
     }
 
@@ -132,9 +137,15 @@ public:
     void give_back(const Entity* ids, std::size_t count) noexcept { static_cast<void>(freed_.enqueue_bulk(ids, count)); }
 
 private:
+    void note_generation(std::uint32_t generation) noexcept {
+        std::uint32_t highest = highest_generation_.load(std::memory_order_relaxed);
+        while (highest < generation && !highest_generation_.compare_exchange_weak(highest, generation, std::memory_order_relaxed)) {
+        }
+    }
+
     std::uint32_t shard_;
-    std::uint32_t highest_generation_ = 1; ///< Of those handed out. The writer's …
-    std::uint32_t least_generation_ = 1;   ///< … as is this.
+    std::atomic<std::uint32_t> highest_generation_{1}; ///< Of those that may have been handed out.
+    std::atomic<std::uint32_t> least_generation_{1};   ///< To be handed out from now on.
     std::atomic<std::uint32_t> era_{0};
     std::atomic<std::uint64_t> next_fresh_{0};
     std::atomic<std::uint64_t> mark_{std::uint64_t{1} << 32U};

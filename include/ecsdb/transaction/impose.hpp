@@ -73,37 +73,44 @@ protected:
         counted_ = view->header().counted;
         absolute_ = view->header().absolute;
         sections_ = view->section_bytes();
-        if (auto prepared = prepare_ids(*view); !prepared) {
+        if (auto prepared = prepare_ids(*view, state.root()); !prepared) {
             return prepared;
         }
         return applier_.impose(*view);
     }
 
 private:
-    struct HighestIndex {
-        std::uint64_t& end;
-        void created(Entity entity) const noexcept { end = std::max(end, std::uint64_t{entity.index()} + 1); }
-        void destroyed(Entity entity) const noexcept { created(entity); }
+    struct HighestIds {
+        std::uint64_t end = 0;
+        std::uint32_t generation = 0;
+        void created(Entity entity) noexcept {
+            end = std::max(end, std::uint64_t{entity.index()} + 1);
+            generation = std::max(generation, entity.generation());
+        }
+        void destroyed(Entity entity) noexcept { created(entity); }
     };
 
     /// What comes to life here must not be handed out meanwhile.
-    [[nodiscard]] Result<void> prepare_ids(const delta::DeltaView& view) {
-        std::uint64_t end = 0;
-        view.visit(HighestIndex{end});
-        if (end == 0) {
+    [[nodiscard]] Result<void> prepare_ids(const delta::DeltaView& view, const storage::Root& root) {
+        HighestIds highest;
+        view.visit(highest);
+        if (highest.end == 0) {
             return {};
         }
         EntityIds& ids = pipeline_->ids();
-        if (ids.mark() < end) {
-            if (auto raised = pipeline_->writer().raise_index_mark(end); !raised) {
+        if (ids.mark() < highest.end) {
+            if (auto raised = pipeline_->writer().raise_index_mark(highest.end); !raised) {
                 return raised;
             }
         }
         brings_ids_ = true;
-        fresh_end_ = end;
-        fresh_before_ = ids.advance_fresh(end);
+        fresh_end_ = highest.end;
+        fresh_before_ = ids.advance_fresh(highest.end);
         if (absolute_) {
-            ids.raise_generations();
+            root.entities.for_each([&](std::uint32_t, const storage::EntityRecord& record) {
+                highest.generation = std::max(highest.generation, record.generation);
+            });
+            ids.raise_generations(highest.generation);
         }
         return {};
     }
