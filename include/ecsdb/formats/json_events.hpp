@@ -140,9 +140,7 @@ private:
     }
     [[nodiscard]] bool is_list(Part part) const noexcept { return part == Part::Types || part == Part::Entities; }
     /// Of the last letter read.
-    [[nodiscard]] std::size_t offset() const noexcept {
-        return static_cast<std::size_t>(at_ - begin_) - (at_ == begin_ ? 0 : 1);
-    }
+    [[nodiscard]] std::size_t offset() const noexcept { return static_cast<std::size_t>(at_ - begin_) - (at_ == begin_ ? 0 : 1); }
 
     bool scalar(Kind kind, std::uint64_t bits) {
         if (passes_over()) {
