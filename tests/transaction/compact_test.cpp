@@ -220,4 +220,32 @@ TEST_CASE("a compaction that cannot be says why", "[transaction][compaction]") {
     CHECK(code_of(db.compact()) == ErrorCode::Closed);
 }
 
+TEST_CASE("snapshots taken between compactions, each of what was born since the one before, add up to the state",
+          "[transaction][compaction]") {
+    const ScratchDirectory directory;
+    Options options;
+    options.directory = directory.path();
+    options.durability = Durability::Logged;
+    std::uint64_t hash = 0;
+    {
+        World8 db = open_db(options);
+        for (std::uint32_t round = 0; round < 4; ++round) {
+            const Entity first = create_zeroed<Position, Account, Level>(db, 4'000);
+            REQUIRE(db.snapshot());
+            scatter(db, first, 4'000, 30 + round);
+            REQUIRE(db.compact());
+            REQUIRE(db.set(first, Account{round}).wait());
+            REQUIRE(db.where<Level>().matching([](Entity entity, const Level&) { return entity.index() % 7 == 0; }).destroy());
+            REQUIRE(db.snapshot());
+            REQUIRE(db.compact());
+            REQUIRE(db.snapshot());
+        }
+        hash = db.read().hash();
+        REQUIRE(db.close());
+    }
+    World8 db = open_db(options);
+    CHECK(db.recovery_report().replayed == 0);
+    CHECK(db.read().hash() == hash);
+}
+
 } // namespace ecsdb::test::compact_test
