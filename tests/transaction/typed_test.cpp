@@ -47,6 +47,41 @@ TEST_CASE("components given twice fail like any second insert", "[transaction][t
     CHECK(db.read().entity_count() == 0);
 }
 
+TEST_CASE("many are created with components of every storage, each where it belongs", "[transaction][typed]") {
+    World8 db = open_db(stepped());
+    std::vector<Account> accounts(300);
+    std::vector<Target> targets(300);
+    const std::vector<Burning> burning(300);
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        accounts[i].balance = static_cast<std::int64_t>(i);
+        targets[i].entity = 1000 + i;
+    }
+    const Result<Entity> first = db.execute([&](auto& state) {
+        return state.create_many(300, std::span<const Target>{targets}, std::span<const Account>{accounts},
+                                 std::span<const Burning>{burning});
+    });
+    REQUIRE(first);
+    {
+        const auto view = db.read();
+        CHECK(view.count<Target>() == 300);
+        CHECK(view.count<Burning>() == 300);
+        bool right = true;
+        for (std::uint32_t i = 0; i < 300; ++i) {
+            const Entity entity{first->index() + i, first->generation(), first->shard()};
+            right = right && view.get<Account>(entity)->balance == accounts[i].balance && *view.get<Target>(entity) == targets[i] &&
+                    view.has<Burning>(entity);
+        }
+        CHECK(right);
+    }
+    REQUIRE(db.remove<Target>(*first).wait()); // it is a sparse row like any other
+    REQUIRE(db.insert(*first, Target{7}).wait());
+    CHECK(db.read().count<Target>() == 300);
+    const std::uint64_t before = db.read().hash();
+    CHECK(code_of(db.execute([&](auto& state) { return state.create_many(301, std::span<const Account>{accounts}); })) ==
+          ErrorCode::InvalidArgument);
+    CHECK(db.read().hash() == before);
+}
+
 TEST_CASE("operations chain, in any order of components and storages", "[transaction][typed]") {
     World8 db = open_db(stepped());
     auto tx = db.begin();

@@ -178,10 +178,14 @@ public:
         }
         return entity;
     }
-    /// `count` new entities; the spans (each of `count` components) are copied page by page. The entities' indices are consecutive: entity
-    /// i is `Entity{first.index() + i, first.generation(), first.shard()}`.
+    /// `count` new entities; the spans (each of `count` components, else `InvalidArgument`) are copied page by page, those of sparse
+    /// components row by row. The entities' indices are consecutive: entity i is
+    /// `Entity{first.index() + i, first.generation(), first.shard()}`.
     template <OneOf<Ts...>... As>
     [[nodiscard]] Result<Entity> create_many(std::uint32_t count, std::span<const As>... components) noexcept {
+        if (((components.size() != count) || ...)) {
+            return Error{ErrorCode::InvalidArgument, "create " + std::to_string(count) + " entities: not as many components of each kind"};
+        }
         transaction::ProducerState* const producer = pipeline().this_thread_producer();
         if (producer == nullptr) {
             return Error{ErrorCode::OutOfMemory, "no memory to reserve entity ids"};
@@ -190,22 +194,34 @@ public:
         if (!first) {
             return first;
         }
+        const Schema& schema = buffer().store().schema();
         struct Column {
-            TableId table;
+            const Table* table;
             const std::byte* rows;
         };
-        std::array<Column, sizeof...(As)> sorted{Column{table_of<As>(), reinterpret_cast<const std::byte*>(components.data())}...};
-        std::sort(sorted.begin(), sorted.end(), [](const Column& a, const Column& b) { return a.table < b.table; });
+        std::array<Column, sizeof...(As)> sorted{
+            Column{&schema.table(table_of<As>()), reinterpret_cast<const std::byte*>(components.data())}...};
+        std::sort(sorted.begin(), sorted.end(), [](const Column& a, const Column& b) {
+            return a.table->storage == b.table->storage ? a.table->id < b.table->id : a.table->storage == Storage::Table;
+        });
         std::array<TableId, sizeof...(As)> tables;
         std::array<const std::byte*, sizeof...(As)> columns;
-        for (std::size_t i = 0; i < sorted.size(); ++i) {
-            tables[i] = sorted[i].table;
-            columns[i] = sorted[i].rows;
+        std::size_t dense = 0;
+        for (; dense < sorted.size() && sorted[dense].table->storage == Storage::Table; ++dense) {
+            tables[dense] = sorted[dense].table->id;
+            columns[dense] = sorted[dense].rows;
         }
-        if (const auto outcome = storage::create_many(buffer(), *first, count, tables, columns); transaction::failed(outcome)) {
+        auto outcome = storage::create_many(buffer(), *first, count, {tables.data(), dense}, {columns.data(), dense});
+        for (std::size_t i = dense; i < sorted.size(); ++i) {
+            for (std::uint32_t row = 0; row < count && !transaction::failed(outcome); ++row) {
+                outcome = buffer().insert(Entity{first->index() + row, first->generation(), first->shard()}, sorted[i].table->id,
+                                          sorted[i].rows + std::size_t{row} * sorted[i].table->size);
+            }
+        }
+        if (transaction::failed(outcome)) {
             buffer().mark_broken();
-            return transaction::describe_failure(buffer().store().schema(), transaction::OperationKind::Create, *first,
-                                                 buffer().contents().refused_table(), outcome, buffer().refused_field());
+            return transaction::describe_failure(schema, transaction::OperationKind::Create, *first, buffer().contents().refused_table(),
+                                                 outcome, buffer().refused_field());
         }
         return first;
     }
