@@ -3,11 +3,14 @@
 #include "ecsdb/recovery/backup.hpp"
 #include "ecsdb/recovery/salvage.hpp"
 #include "ecsdb/recovery/verify.hpp"
-#include "recovery/world.hpp"
+#include "recovery/files_fixture.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <optional>
 #include <random>
+#include <thread>
 
 namespace snapshots_test {
 
@@ -72,6 +75,58 @@ TEST_CASE("counts saved while writing went on are right again after replaying th
     const World world = open_or_fail(on(*image));
     CHECK(world.recovery_report().remarks.find("the newest snapshot could not be used") != std::string::npos);
     check(world);
+}
+
+TEST_CASE("a snapshot begun between a batch's way into the log and its publication has the batch", "[recovery]") {
+    struct Gate final : ecsdb::transaction::Participant {
+        [[nodiscard]] bool wants_changes() const noexcept override { return false; }
+        [[nodiscard]] ecsdb::Result<void> seal(const ecsdb::storage::Root&, ecsdb::storage::Root&) noexcept override {
+            reached = true;
+            while (!open) {
+                std::this_thread::yield();
+            }
+            return {};
+        }
+        std::atomic<bool> open{true};
+        std::atomic<bool> reached{false};
+    } gate; // joins behind the log: what has come to it is written
+    SimulatedFileSystem files;
+    ecsdb::Options options = on(files);
+    options.spare_segments = 0;
+    World world = open_or_fail(options);
+    world.engine().pipeline().writer().join(gate);
+    Workload workload;
+    REQUIRE(workload.round(world, 0));
+
+    gate.reached = false;
+    gate.open = false;
+    bool written = false;
+    bool saved = false;
+    const auto segments = [&] { return files.list("world/log")->size(); };
+    const std::size_t segments_before = segments();
+    std::thread writing{[&] {
+        auto tx = world.begin();
+        tx.create(Purse{77});
+        written = tx.commit().has_value();
+    }};
+    while (!gate.reached) {
+        std::this_thread::yield();
+    }
+    std::thread saving{[&] { saved = world.snapshot().has_value(); }};
+    while (segments() == segments_before) { // until the log has gone on in a new one
+        std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds{5}); // in which a snapshot of what is published now would be begun
+    gate.open = true;
+    writing.join();
+    saving.join();
+    REQUIRE(written);
+    REQUIRE(saved);
+    const std::uint64_t hash = world.read().hash();
+    const auto after = copy_of(files);
+    World again = open_or_fail(on(*after));
+    CHECK(again.recovery_report().snapshot_version == again.version());
+    CHECK(again.read().hash() == hash);
 }
 
 TEST_CASE("what nobody needs is gone when a database with threads has closed", "[recovery]") {

@@ -196,7 +196,7 @@ private:
             }
         }
         // Nothing of the old schema is in the part of the log that is needed from now on.
-        const Result<std::uint64_t> first_needed = before.durable()->participant().rotate();
+        const Result<wal::SegmentStart> first_needed = before.durable()->participant().rotate();
         if (!first_needed) {
             return first_needed.error().clone();
         }
@@ -234,7 +234,7 @@ private:
         manifest.previous_snapshot = {}; // of another schema
         manifest.snapshot_bases.clear();
         manifest.previous_bases.clear();
-        manifest.first_needed_segment = *first_needed;
+        manifest.first_needed_segment = first_needed->number;
         manifest.durable_lsn = std::max(manifest.durable_lsn, version);
         manifest.reserved_index_mark = next_fresh;
         if (auto stored = recovery::store_manifest(*files_, options_.directory, manifest, *allocator_); !stored) {

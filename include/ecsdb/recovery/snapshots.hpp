@@ -171,9 +171,13 @@ private:
 
     [[nodiscard]] Result<void> write_and_adopt(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.
-        const Result<std::uint64_t> first_needed = log.rotate();
+        const Result<wal::SegmentStart> first_needed = log.rotate();
         if (!first_needed) {
             return first_needed.error().clone().in("log switch");
+        }
+        // A batch is written before it is published: the snapshot must have all that the new segment does not.
+        if (!log.wait_until_published(pipeline.store(), first_needed->after_lsn)) {
+            return Error{ErrorCode::ReadOnly, "the log has failed meanwhile"};
         }
         ECSDB_KILL_POINT("snapshot: log switched");
         storage::PinnedRoot pinned{pipeline.store()};
@@ -211,8 +215,8 @@ private:
         newest_is_good_.load() ? back_off_from_bad_.succeeded() : back_off_from_bad_.failed(clock_->monotonic_ns());
         if (adopted) {
             ECSDB_KILL_POINT("snapshot: file written, manifest not yet stored");
-            adopted = adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, incremental, *first_needed,
-                            log, options.own_thread);
+            adopted = adopt({.name = name, .lsn = written->lsn, .size = written->bytes, .crc = written->crc}, incremental,
+                            first_needed->number, log, options.own_thread);
         }
         if (!adopted && saved_) {
             saved_->usable = false; // whether anybody will ever find the file is open

@@ -191,10 +191,18 @@ public:
     }
 
     /// Goes on in a new segment; see `SharedLog::rotate`.
-    [[nodiscard]] Result<std::uint64_t> rotate() noexcept {
+    [[nodiscard]] Result<SegmentStart> rotate() noexcept {
         auto begun = log_.rotate();
         done_.notify();
         return begun;
+    }
+
+    /// Waits until version `version`, which is written, is published too. False where it never will be, because the log has failed.
+    [[nodiscard]] bool wait_until_published(const storage::Store& store, std::uint64_t version) noexcept {
+        const auto published = [&] { return store.published_version() >= version; };
+        WakeUp poll; // it takes the writer a moment
+        poll.wait(*clock_, no_timeout, [&] { return published() || !log_.accepts(); });
+        return published();
     }
 
     /// Accepts writes again after a failure; see `SharedLog::resume`. On the database's writer only, which may be in the middle of a batch:

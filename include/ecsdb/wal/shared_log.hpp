@@ -85,6 +85,12 @@ enum class Visibility : std::uint8_t {
     Visible, ///< They do: it is kept for `resume`, whatever happens.
 };
 
+/// Where a segment begins in the log.
+struct SegmentStart {
+    std::uint64_t number;    ///< The segment's.
+    std::uint64_t after_lsn; ///< The last transaction before it: it may be one that is written and not published yet.
+};
+
 /// Guards a `LogWriter`: one thread at a time, nothing after a failure, and no frame forgotten before it is durable that somebody may have
 /// seen.
 ///
@@ -134,9 +140,9 @@ public:
         return synced ? Result<void>{} : Result<void>{refusal()};
     }
 
-    /// Begins a new segment; everything written is durable then. The number of the segment. Where there is no room for one, the log goes
-    /// on in the old one; every other error is a failure of the log.
-    [[nodiscard]] Result<std::uint64_t> rotate() noexcept {
+    /// Begins a new segment; everything written is durable then. Where there is no room for one, the log goes on in the old one; every
+    /// other error is a failure of the log.
+    [[nodiscard]] Result<SegmentStart> rotate() noexcept {
         const Turn turn{*this};
         return rotate_now();
     }
@@ -248,7 +254,7 @@ private:
         std::unique_lock<std::mutex> lock_;
     };
 
-    [[nodiscard]] Result<std::uint64_t> rotate_now() noexcept {
+    [[nodiscard]] Result<SegmentStart> rotate_now() noexcept {
         if (!accepts()) {
             return refusal();
         }
@@ -262,7 +268,8 @@ private:
             static_cast<void>(fail(rotated.error()));
         }
         note_progress();
-        return rotated ? Result<std::uint64_t>{writer_.segment_number()} : Result<std::uint64_t>{std::move(rotated).error()};
+        return rotated ? Result<SegmentStart>{{writer_.segment_number(), writer_.written_lsn()}}
+                       : Result<SegmentStart>{std::move(rotated).error()};
     }
 
     [[nodiscard]] Result<void> append(std::span<std::byte> frames) noexcept {
