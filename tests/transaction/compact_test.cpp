@@ -37,7 +37,7 @@ TEST_CASE("a compaction shrinks what a peak has left, whoever drives the writer,
     options.compact_percent = 0;
     options.max_block_bytes = options.first_block_bytes = std::size_t{64} << 10U;
     World8 db = open_db(options);
-    const Entity first = create_zeroed<Position, Account, Target>(db, 20'000);
+    const Entity first = create_zeroed<Position, Account, Velocity>(db, 20'000);
     for (std::uint32_t i = 0; i < 20'000; i += 50) {
         REQUIRE(db.set(Entity{first.index() + i, 1, 0}, Account{std::int64_t{i}}).wait());
     }
