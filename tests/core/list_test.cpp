@@ -47,7 +47,7 @@ TEST_CASE("a list does what a std::vector does, whatever is done to it", "[core]
             model.push_back(text(number));
             break;
         case 3:
-            list.emplace_back(3, 'x');
+            list.emplace_back(std::size_t{3}, 'x');
             model.emplace_back(3, 'x');
             break;
         case 4:
