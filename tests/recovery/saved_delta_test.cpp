@@ -11,6 +11,20 @@
 #include <vector>
 
 namespace recovery_test::saved_delta_test {
+
+struct Breath {
+    std::uint32_t depth;
+};
+ECSDB_COMPONENT(Breath, depth);
+
+} // namespace recovery_test::saved_delta_test
+
+template <>
+struct ecsdb::ComponentOptions<recovery_test::saved_delta_test::Breath> {
+    static constexpr Persist persist = Persist::Transient;
+};
+
+namespace recovery_test::saved_delta_test {
 namespace {
 
 using ecsdb::ByteBuffer;
@@ -40,6 +54,35 @@ struct Base {
 };
 
 } // namespace
+
+TEST_CASE("a delta since a view says nothing of transient rows, which whoever it is for may not have", "[recovery][delta]") {
+    using Living = ecsdb::Database<Purse, Breath>;
+    auto world = Living::open(in_memory());
+    REQUIRE(world);
+    auto tx = world->begin();
+    const ecsdb::Entity entity = tx.create(Purse{1}, Breath{1});
+    require(tx.commit());
+    ecsdb::SystemAllocator memory;
+    ByteBuffer bytes{memory};
+    ByteBuffer delta{memory};
+    REQUIRE(world->snapshot(bytes));
+    const auto view = world->read();
+    require(world->set(entity, Purse{2}).wait());
+    require(world->remove<Breath>(entity).wait());
+    require(world->insert(entity, Breath{3}).wait());
+    REQUIRE(world->save_delta(view, delta));
+
+    auto twin = Living::open(in_memory());
+    REQUIRE(twin);
+    const std::span<const std::byte> deltas[] = {delta.view()};
+    require(twin->restore(bytes.view(), deltas));
+    CHECK(twin->get<Purse>(entity)->gold == 2);
+    CHECK_FALSE(twin->get<Breath>(entity).has_value());
+
+    require(world->restore(bytes.view())); // which has not saved them either
+    CHECK(world->get<Purse>(entity)->gold == 1);
+    CHECK_FALSE(world->get<Breath>(entity).has_value());
+}
 
 TEST_CASE("a delta since a version brings a copy at that version to the newest", "[recovery][delta]") {
     ecsdb::SimulatedFileSystem disk;

@@ -1,5 +1,6 @@
 #include "ecsdb/recovery/saved_state.hpp"
 
+#include "ecsdb/delta/encoder.hpp"
 #include "ecsdb/saves.hpp"
 #include "formats/formats_fixture.hpp"
 #include "recovery/world.hpp"
@@ -118,7 +119,7 @@ Entity create(World& world, Purse purse) {
 } // namespace
 
 TEST_CASE("what was saved in memory comes back with ids, generations, free indices and counts", "[recovery][snapshot]") {
-    const std::uint64_t seed = GENERATE(1, 2, 3, 4, 5, 6, 7, 8);
+    const std::uint64_t seed = GENERATE(1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U);
     CAPTURE(seed);
     World world = open_or_fail(in_memory());
     Churn churn{world, seed};
@@ -434,6 +435,73 @@ TEST_CASE("views and writers on other threads go on while states are saved and b
     reader.join();
     require(world.restore(kept));
     CHECK(world.read().hash() == hash);
+}
+
+TEST_CASE("after a restore every new id comes to life, whichever thread had freed it", "[recovery]") {
+    ecsdb::SimulatedFileSystem files;
+    ecsdb::Options options = on(files, ecsdb::Durability::Logged);
+    options.own_thread = true; // what opening has freed and what the writer frees lie apart
+    constexpr std::uint32_t count = 8'000;
+    constexpr std::uint32_t kept = 1'000;
+    std::vector<Entity> entities;
+    Bytes bytes;
+    {
+        World world = open_or_fail(options);
+        const auto destroy = [&](std::uint32_t first, std::uint32_t end) {
+            auto tx = world.begin();
+            for (std::uint32_t i = first; i < end; ++i) {
+                tx.destroy(entities[i]);
+            }
+            require(tx.commit());
+        };
+        auto tx = world.begin();
+        for (std::uint32_t i = 0; i < count; ++i) {
+            entities.push_back(tx.create(Purse{1}));
+        }
+        require(tx.commit());
+        destroy(0, count - kept);
+        bytes = saved(world);
+        destroy(count - kept, count);
+        require(world.close());
+    }
+    World world = open_or_fail(options);
+    require(world.restore(bytes));
+    std::uint32_t failed = 0;
+    for (std::uint32_t i = 0; i < count + 2'000; ++i) {
+        auto tx = world.begin();
+        tx.create(Purse{2});
+        failed += tx.commit() ? 0U : 1U;
+    }
+    CHECK(failed == 0);
+    CHECK(world.read().entity_count() == kept + count + 2'000);
+}
+
+TEST_CASE("a delta that is refused has taken no ids", "[recovery]") {
+    World world = open_or_fail(in_memory());
+    {
+        auto tx = world.begin();
+        tx.create();
+        require(tx.commit());
+    }
+    ecsdb::SystemAllocator memory;
+    ByteBuffer delta{memory};
+    ecsdb::delta::Encoder encoder{memory};
+    encoder.begin(delta, ecsdb::delta::Header{.from = 1, .to = 2, .origin = {}, .clock = {}});
+    const Entity far{4'000'000'000U, 1, 0};
+    encoder.entities({&far, 1}, {});
+    ecsdb::delta::RowChange row; // of an entity that has none
+    row.index = 0;
+    row.kind = ecsdb::delta::RowChangeKind::Removed;
+    encoder.table(world.schema().table(0), {&row, 1});
+    encoder.end();
+    const std::uint64_t next = world.engine().pipeline().ids().next_fresh();
+    const auto applied = world.apply_delta(delta.view());
+    REQUIRE_FALSE(applied);
+    CHECK(applied.error().code() == ErrorCode::Corrupt);
+    CHECK(world.engine().pipeline().ids().next_fresh() == next);
+    auto tx = world.begin();
+    CHECK(tx.create(Purse{3}).index() < 1000);
+    require(tx.commit());
 }
 
 } // namespace recovery_test::saved_state_test

@@ -129,6 +129,25 @@ TEST_CASE("a snapshot begun between a batch's way into the log and its publicati
     CHECK(again.read().hash() == hash);
 }
 
+TEST_CASE("a snapshot of what is saved already costs no segment of the log", "[recovery]") {
+    SimulatedFileSystem files;
+    ecsdb::Options options = on(files);
+    options.spare_segments = 0;
+    options.incremental_snapshots = 8;
+    options.incremental_percent = 1000;
+    World world = open_or_fail(options);
+    Workload workload;
+    REQUIRE(workload.round(world, 0));
+    require(world.snapshot());
+    REQUIRE(workload.round(world, 1));
+    require(world.snapshot());
+    const std::size_t segments = files.list("world/log")->size();
+    for (int i = 0; i < 20; ++i) {
+        require(world.snapshot());
+    }
+    CHECK(files.list("world/log")->size() == segments);
+}
+
 TEST_CASE("what nobody needs is gone when a database with threads has closed", "[recovery]") {
     SimulatedFileSystem files;
     auto options = on(files);

@@ -10,7 +10,7 @@
 namespace ecsdb::test::difference_test {
 
 TEST_CASE("the difference of two versions leads from each to the other, forward and back", "[transaction][delta]") {
-    const std::uint64_t seed = GENERATE(1, 2, 3, 4, 5, 6);
+    const std::uint64_t seed = GENERATE(1U, 2U, 3U, 4U, 5U, 6U);
     CAPTURE(seed);
     SystemAllocator memory;
     World world{memory, schema_of_all_kinds()};
@@ -37,7 +37,7 @@ TEST_CASE("the difference of two versions leads from each to the other, forward 
         ByteBuffer bytes{memory};
         transaction::Difference difference{follower.published(), &follower.store().entity_versions(), wanted,
                                            world.store().entity_versions(), memory};
-        REQUIRE(difference.write(version, version + 1, 0, bytes));
+        REQUIRE(difference.write(version, version + 1, 0, transaction::TransientRows::Go, bytes));
         REQUIRE(follower.buffer().begin_batch());
         transaction::DeltaApplier applier{follower.buffer()};
         const auto applied = applier.apply(bytes.view(), 1);
@@ -59,7 +59,7 @@ TEST_CASE("the difference of two versions leads from each to the other, forward 
     ByteBuffer nothing{memory};
     transaction::Difference same{follower.published(), &follower.store().entity_versions(), *versions[4].get(),
                                  world.store().entity_versions(), memory};
-    REQUIRE(same.write(5, 6, 0, nothing));
+    REQUIRE(same.write(5, 6, 0, transaction::TransientRows::Go, nothing));
     const auto view = delta::DeltaView::parse(nothing.view());
     REQUIRE(view);
     CHECK(view->section_bytes().empty());
@@ -81,7 +81,7 @@ TEST_CASE("a comparison without memory says so", "[transaction][delta]") {
         refusing.refuse_call = call;
         ByteBuffer bytes{memory};
         transaction::Difference difference{*empty.get(), nullptr, world.published(), world.store().entity_versions(), refusing};
-        const auto written = difference.write(0, 1, 0, bytes);
+        const auto written = difference.write(0, 1, 0, transaction::TransientRows::Go, bytes);
         if (written) {
             REQUIRE(call > 2);
             break;

@@ -190,7 +190,7 @@ private:
         return SavedDelta{since.version, now.version};
     }
     transaction::Difference difference{since, nullptr, now, engine.store().entity_versions(), engine.store().allocator()};
-    auto written = difference.write(since.version, now.version, now.time_ns, out);
+    auto written = difference.write(since.version, now.version, now.time_ns, transaction::TransientRows::AreLeftOut, out);
     return written ? Result<SavedDelta>{SavedDelta{since.version, now.version}}
                    : Result<SavedDelta>{std::move(written).error().in("save delta")};
 }

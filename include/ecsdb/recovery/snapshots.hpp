@@ -170,6 +170,11 @@ private:
     }
 
     [[nodiscard]] Result<void> write_and_adopt(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
+        const recovery::Manifest manifest = manifest_->manifest();
+        const bool incremental = is_to_be_incremental(manifest);
+        if (incremental && pipeline.store().published_version() == manifest.snapshot.lsn) {
+            return {}; // it is what it was
+        }
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.
         const Result<wal::SegmentStart> first_needed = log.rotate();
         if (!first_needed) {
@@ -186,11 +191,6 @@ private:
         }
         pinned.set_name("snapshot");
         const storage::Root& root = *pinned.get();
-        const recovery::Manifest manifest = manifest_->manifest();
-        bool incremental = is_to_be_incremental(manifest);
-        if (incremental && root.version == manifest.snapshot.lsn) {
-            return {}; // it is what it was
-        }
         const std::string name =
             incremental ? detail::incremental_file_name(root.version, manifest.snapshot.lsn) : detail::snapshot_file_name(root.version);
         detail::CountsFromWriter counts{pipeline};

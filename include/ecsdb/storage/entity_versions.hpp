@@ -125,7 +125,7 @@ public:
     }
 
     /// Writer only, between batches: lets go of the counters of chunk number `chunk`, of whose indices none lives in the version published
-    /// with `stamp` nor later. Views of older versions go on reading them.
+    /// with `stamp` nor later. From then on the counts are 0, in older views too: they tell of now.
     void drop_chunk(std::uint32_t chunk, Reclaimer& reclaimer, Stamp stamp) noexcept {
         if (std::atomic<Chunk*>* const place = place_of(chunk); place != nullptr) {
             if (Chunk* const dropped = place->exchange(nullptr, std::memory_order_relaxed); dropped != nullptr) {

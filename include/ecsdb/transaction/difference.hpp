@@ -17,10 +17,16 @@
 
 namespace ecsdb::transaction {
 
+/// What a difference says of rows in transient tables.
+enum class TransientRows : std::uint8_t {
+    Go,         ///< All of them are removed: nobody has saved them.
+    AreLeftOut, ///< Nothing: whoever applies it may have some of their own, or none.
+};
+
 /// Compares two versions of one schema and shard, which need not be of one database. For one comparison, and one thread.
 ///
 /// The delta is absolute: it says which ids live from then on and which were last, and how often the entities it names were changed, and
-/// may lead back as well as on. Tables that are transient come back empty.
+/// may lead back as well as on.
 class Difference {
 public:
     /// Both versions and both counts must stay as they are meanwhile; `counts_before` is null where nobody knows them any more: then the
@@ -32,7 +38,8 @@ public:
           content_tables_{allocator}, versions_{allocator} {}
 
     /// Appends the delta from version `from` to version `to`, committed at `time_ns` (0: not said). `OutOfMemory`. Cost: O(rows of both).
-    [[nodiscard]] Result<void> write(std::uint64_t from, std::uint64_t to, std::uint64_t time_ns, ByteBuffer& out) noexcept {
+    [[nodiscard]] Result<void> write(std::uint64_t from, std::uint64_t to, std::uint64_t time_ns, TransientRows transient,
+                                     ByteBuffer& out) noexcept {
         ECSDB_ASSERT(before_->shard == after_->shard && before_->schema->hash() == after_->schema->hash(), "versions of other worlds");
         encoder_.begin(out, delta::Header{.from = from, .to = to, .time = time_ns, .origin = {}, .clock = {}, .absolute = true});
         if (!compare_entities()) {
@@ -40,7 +47,8 @@ public:
         }
         encoder_.entities(created_.view(), ended_.view());
         for (const Table& table : after_->schema->tables()) {
-            if (!table.dropped && !compare_rows(table)) {
+            const bool left_out = table.persist == Persist::Transient && transient == TransientRows::AreLeftOut;
+            if (!table.dropped && !left_out && !compare_rows(table)) {
                 return no_memory();
             }
         }

@@ -109,11 +109,13 @@ public:
     /// producers hold is forgotten: see `era`. Ids taken meanwhile may fail to come to life.
     template <typename GenerationOf>
     void keep_free(GenerationOf&& generation_of) noexcept {
-        for (std::size_t left = freed_.size_approx(); left != 0; --left) {
-            Entity entity;
-            if (!freed_.try_dequeue(entity)) {
-                break;
-            }
+        // All are taken out before the first is put back: the queue keeps no order between threads, and would give it again.
+        moodycamel::ConcurrentQueue<Entity> taken;
+        Entity entity;
+        while (freed_.try_dequeue(entity)) {
+            static_cast<void>(taken.enqueue(entity)); // refused memory loses it until the database is opened again
+        }
+        while (taken.try_dequeue(entity)) {
             if (const std::uint32_t last = generation_of(entity.index()); last != living && last < Entity::max_generation) {
                 make_free(entity.index(), std::max(entity.generation(), last + 1));
             }

@@ -73,10 +73,16 @@ protected:
         counted_ = view->header().counted;
         absolute_ = view->header().absolute;
         sections_ = view->section_bytes();
-        if (auto prepared = prepare_ids(*view, state.root()); !prepared) {
-            return prepared;
+        HighestIds highest;
+        view->visit(highest);
+        if (absolute_ && highest.end != 0) { // generations may go back: who lives now counts too
+            state.root().entities.for_each([&](std::uint32_t, const storage::EntityRecord& record) {
+                highest.generation = std::max(highest.generation, record.generation);
+            });
         }
-        return applier_.impose(*view);
+        // The ids come last: they are not handed back where the delta turns out to be unsound.
+        auto imposed = applier_.impose(*view);
+        return imposed && highest.end != 0 ? take_ids(highest) : std::move(imposed);
     }
 
 private:
@@ -91,12 +97,7 @@ private:
     };
 
     /// What comes to life here must not be handed out meanwhile.
-    [[nodiscard]] Result<void> prepare_ids(const delta::DeltaView& view, const storage::Root& root) {
-        HighestIds highest;
-        view.visit(highest);
-        if (highest.end == 0) {
-            return {};
-        }
+    [[nodiscard]] Result<void> take_ids(const HighestIds& highest) {
         EntityIds& ids = pipeline_->ids();
         if (ids.mark() < highest.end) {
             if (auto raised = pipeline_->writer().raise_index_mark(highest.end); !raised) {
@@ -107,9 +108,6 @@ private:
         fresh_end_ = highest.end;
         fresh_before_ = ids.advance_fresh(highest.end);
         if (absolute_) {
-            root.entities.for_each([&](std::uint32_t, const storage::EntityRecord& record) {
-                highest.generation = std::max(highest.generation, record.generation);
-            });
             ids.raise_generations(highest.generation);
         }
         return {};
@@ -147,7 +145,7 @@ public:
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
         const storage::Root& now = state.root();
         Difference difference{now, &state.store().entity_versions(), *wanted_, *counts_, state.store().allocator()};
-        if (auto written = difference.write(now.version, now.version + 1, 0, bytes_); !written) {
+        if (auto written = difference.write(now.version, now.version + 1, 0, TransientRows::Go, bytes_); !written) {
             return written;
         }
         return impose(bytes_.view(), state);
