@@ -24,7 +24,7 @@ Bytes difference_to(World8& from, World8& to, std::uint64_t from_version, std::u
     ByteBuffer bytes{memory};
     transaction::Difference difference{from.read().root(), &from.engine().store().entity_versions(), to.read().root(),
                                        to.engine().store().entity_versions(), memory};
-    REQUIRE(difference.write(from_version, to_version, 0, bytes));
+    REQUIRE(difference.write(from_version, to_version, 0, transaction::TransientRows::Go, bytes));
     return {bytes.view().begin(), bytes.view().end()};
 }
 
