@@ -10,6 +10,18 @@
 #include <malloc.h>
 #include <new>
 
+// Under a sanitizer, which has its own and checks that they go together, only the refusals are looked at.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ECSDB_TEST_COUNTS_BYTES 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ECSDB_TEST_COUNTS_BYTES 0
+#endif
+#endif
+#if !defined(ECSDB_TEST_COUNTS_BYTES)
+#define ECSDB_TEST_COUNTS_BYTES 1
+#endif
+
 namespace {
 
 std::atomic<std::size_t> heap_bytes{0};
@@ -17,6 +29,7 @@ std::atomic<std::size_t> most_heap_bytes{0};
 
 } // namespace
 
+#if ECSDB_TEST_COUNTS_BYTES
 // GCC takes the two for strangers to each other.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
@@ -38,6 +51,7 @@ void operator delete(void* memory) noexcept {
 void operator delete(void* memory, std::size_t) noexcept {
     operator delete(memory);
 }
+#endif
 
 namespace ecsdb::test::hostile_memory_test {
 

@@ -72,12 +72,13 @@ void write_every_kind(const std::string& root) {
     story.words = tx.text("words");
     static_cast<void>(tx.create(story, Pose{3}));
     fuzz::require(tx.commit().has_value(), "a transaction commits");
-    write_formats(root, "every_kind", db.read());
+    const auto view = db.read();
+    write_formats(root, "every_kind", view);
     for (const Entity entity : {purse, one}) {
         SystemAllocator allocator;
         ByteBuffer bytes{allocator};
         const formats::SaveOptions options{.entities = {entity}};
-        auto selection = formats::Selection::of(db.read(), options);
+        auto selection = formats::Selection::of(view, options);
         bytes.append_le<std::uint8_t>(1);
         fuzz::require(selection && formats::json::Writer{*selection, bytes}.run(), "an entity can be saved");
         write(root + "/json", "entity-" + std::to_string(entity.index()), bytes.view());

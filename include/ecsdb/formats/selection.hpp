@@ -49,6 +49,8 @@ public:
     }
 
     static Result<Selection> of(const View& view, const SaveOptions&& options) = delete;
+    static Result<Selection> of(const View&& view, const SaveOptions& options) = delete;
+    static Result<Selection> of(const View&& view, const SaveOptions&& options) = delete;
 
     [[nodiscard]] const View& view() const noexcept { return *view_; }
     /// In the order of the schema, `ImportedId` never among them: `SelectedEntity::id` says it.
