@@ -1,13 +1,7 @@
 #include "snapshot/saved_world.hpp"
-#include "support/plain.hpp"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>
-#include <filesystem>
-#include <string>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace {
 
@@ -55,35 +49,9 @@ void snapshot_incremental_ecsdb(benchmark::State& state) {
 }
 BENCHMARK(snapshot_incremental_ecsdb)->Name("snapshot_incremental/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(20);
 
-/// Writing and syncing the changed bytes to a new file, 1 MiB at a time, with or without the page cache.
+/// Writing and syncing the changed bytes to a new file, with or without the page cache.
 void snapshot_incremental_floor(benchmark::State& state) {
-    constexpr std::size_t piece = std::size_t{1} << 20U;
-    constexpr std::size_t bytes = (changed_bytes + 4095) / 4096 * 4096;
-    const TemporaryDirectory directory;
-    std::filesystem::create_directory(directory.path());
-    const std::string path = directory.path() + "/floor";
-    PlainArray<std::uint64_t> words{bytes / sizeof(std::uint64_t)};
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        words[i] = i * 0x9E3779B97F4A7C15U;
-    }
-    const auto* const data = reinterpret_cast<const char*>(words.data());
-    const int direct = state.range(0) != 0 ? O_DIRECT : 0;
-    for (auto _ : state) {
-        std::filesystem::remove(path);
-        const Stopwatch watch;
-        const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | direct, 0666);
-        for (std::size_t offset = 0; offset < bytes; offset += piece) {
-            if (::pwrite(file, data + offset, std::min(piece, bytes - offset), static_cast<off_t>(offset)) < 0) {
-                state.SkipWithError("cannot write");
-                break;
-            }
-        }
-        if (::fdatasync(file) != 0) {
-            state.SkipWithError("cannot sync");
-        }
-        ::close(file);
-        state.SetIterationTime(watch.seconds());
-    }
+    write_and_sync(state, (changed_bytes + 4095) / 4096 * 4096, state.range(0) != 0);
     state.SetItemsProcessed(state.iterations() * changed);
 }
 BENCHMARK(snapshot_incremental_floor)

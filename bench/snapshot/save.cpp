@@ -1,11 +1,7 @@
 #include "snapshot/saved_world.hpp"
-#include "support/plain.hpp"
 
 #include <benchmark/benchmark.h>
-#include <cstring>
 #include <filesystem>
-
-#include <fcntl.h>
 
 namespace {
 
@@ -49,35 +45,10 @@ void snapshot_compressed_ecsdb(benchmark::State& state) {
 }
 BENCHMARK(snapshot_compressed_ecsdb)->Name("snapshot_compressed/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(10);
 
-/// Writing and syncing as many bytes to a new file, 1 MiB at a time, with or without the page cache.
+/// Writing and syncing as many bytes to a new file, with or without the page cache.
 void snapshot_floor(benchmark::State& state) {
-    constexpr std::size_t piece = std::size_t{1} << 20U;
     constexpr std::size_t bytes = 36'700'160; // as large as the snapshot of this world, in whole MiB
-    const TemporaryDirectory directory;
-    std::filesystem::create_directory(directory.path());
-    const std::string path = directory.path() + "/floor";
-    PlainArray<std::uint64_t> words{bytes / sizeof(std::uint64_t)};
-    for (std::size_t i = 0; i < words.size(); ++i) {
-        words[i] = i * 0x9E3779B97F4A7C15U;
-    }
-    const auto* const data = reinterpret_cast<const char*>(words.data());
-    const int direct = state.range(0) != 0 ? O_DIRECT : 0;
-    for (auto _ : state) {
-        std::filesystem::remove(path);
-        const Stopwatch watch;
-        const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | direct, 0666);
-        for (std::size_t offset = 0; offset < bytes; offset += piece) {
-            if (::pwrite(file, data + offset, std::min(piece, bytes - offset), static_cast<off_t>(offset)) < 0) {
-                state.SkipWithError("cannot write");
-                break;
-            }
-        }
-        if (::fdatasync(file) != 0) {
-            state.SkipWithError("cannot sync");
-        }
-        ::close(file);
-        state.SetIterationTime(watch.seconds());
-    }
+    write_and_sync(state, bytes, state.range(0) != 0);
     state.SetItemsProcessed(state.iterations() * million);
 }
 BENCHMARK(snapshot_floor)

@@ -2,13 +2,22 @@
 /// The world that is saved and loaded: a million entities with three components of 12 bytes, in a directory.
 #pragma once
 
+#include "support/plain.hpp"
 #include "support/temporary_directory.hpp"
 #include "support/world.hpp"
 
+#include <algorithm>
+#include <benchmark/benchmark.h>
+#include <cstdint>
+#include <filesystem>
 #include <map>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace bench {
 
@@ -83,5 +92,34 @@ private:
     std::mutex mutex_;
     std::map<std::pair<std::size_t, std::size_t>, std::vector<void*>> kept_;
 };
+
+/// Times the writing and syncing of `bytes` (whole pages where `direct`: past the page cache) to a new file, 1 MiB at a time.
+inline void write_and_sync(benchmark::State& state, std::size_t bytes, bool direct) {
+    constexpr std::size_t piece = std::size_t{1} << 20U;
+    const TemporaryDirectory directory;
+    std::filesystem::create_directory(directory.path());
+    const std::string path = directory.path() + "/floor";
+    PlainArray<std::uint64_t> words{bytes / sizeof(std::uint64_t)};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        words[i] = i * 0x9E3779B97F4A7C15U;
+    }
+    const auto* const data = reinterpret_cast<const char*>(words.data());
+    for (auto _ : state) {
+        std::filesystem::remove(path);
+        const Stopwatch watch;
+        const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | (direct ? O_DIRECT : 0), 0666);
+        for (std::size_t offset = 0; offset < bytes; offset += piece) {
+            if (::pwrite(file, data + offset, std::min(piece, bytes - offset), static_cast<off_t>(offset)) < 0) {
+                state.SkipWithError("cannot write");
+                break;
+            }
+        }
+        if (::fdatasync(file) != 0) {
+            state.SkipWithError("cannot sync");
+        }
+        ::close(file);
+        state.SetIterationTime(watch.seconds());
+    }
+}
 
 } // namespace bench

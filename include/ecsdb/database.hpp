@@ -80,14 +80,17 @@ public:
     /// The same since the last version committed at `time`, in microseconds since 1970 UTC, or before.
     [[nodiscard]] inline Result<SavedDelta> save_delta_since_time(std::uint64_t time, ByteBuffer& out);
     /// The same since the version `since` sees, a view of this database: by comparing it with the newest one, so also where there is no
-    /// log, or a `restore` lies between. Tables that are not logged are in it, transient ones are not. Cost: O(rows of both versions).
+    /// log, or a `restore` lies between. Tables that are not logged are in it, transient ones are not. How often entities
+    /// have been changed is told as of now: while transactions go on, some of those it does not hold may be counted. Cost: O(rows of both
+    /// versions).
     [[nodiscard]] inline Result<SavedDelta> save_delta(const ecsdb::View& since, ByteBuffer& out);
     /// Applies a delta (docs/format/delta.md, `save_delta`) as one transaction: the state goes on to the version it ends at. False where
     /// it is there already. What was written here must not be mixed with what others write: ids and versions are theirs.
     ///
-    /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt`, `Unsupported`
-    /// (also where a log is kept and it is of more than 2^20 versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`,
-    /// `OutOfMemory`, `WouldDeadlock`. Cost: as for a transaction that does the same.
+    /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt` (also where it
+    /// brings entity indices more than 2^24 beyond all used ones), `Unsupported` (also where a log is kept and it is of more than 2^20
+    /// versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Cost: as for a
+    /// transaction that does the same.
     [[nodiscard]] inline Result<bool> apply_delta(std::span<const std::byte> delta);
 
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.

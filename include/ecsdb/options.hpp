@@ -79,8 +79,8 @@ struct Options {
     std::uint32_t incremental_snapshots = 0;
     /// … but together not more than this much of the full one's size: then a full one is cheaper to have.
     std::uint32_t incremental_percent = 50;
-    /// Whether snapshots are compressed, on a thread of their own: by how much depends on the values (docs/guide/durability.md). Either kind
-    /// is read whatever this says.
+    /// Whether snapshots are compressed, on a thread of their own: by how much depends on the values (docs/guide/durability.md). Either
+    /// kind is read whatever this says.
     bool compress_snapshots = false;
 
     /// Where closed log segments and snapshots are copied to, so that any version since can be restored (docs/guide/durability.md); empty:

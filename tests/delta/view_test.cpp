@@ -111,7 +111,7 @@ TEST_CASE("bytes that are no delta are refused by name", "[delta]") {
     CHECK(code_of(bytes_of({0, 0, 0, 1})) == ErrorCode::Corrupt);
     CHECK(code_of(bytes_of({2, 0, 0, 1})) == ErrorCode::Unsupported);
     CHECK(code_of(bytes_of({1, 128, 0, 1})) == ErrorCode::Unsupported);
-    CHECK(code_of(bytes_of({1, 64 + 1, 0, 1})) == ErrorCode::Corrupt); // absolute and counted
+    CHECK(code_of(bytes_of({1, 64 + 1, 0, 1})) == ErrorCode::Corrupt);  // absolute and counted
     CHECK(code_of(bytes_of({1, 0, 0, 0})) == ErrorCode::Corrupt);       // ends where it starts
     CHECK(code_of(bytes_of({1, 0, 0x80, 0, 1})) == ErrorCode::Corrupt); // a long zero
     CHECK(code_of(bytes_of({1, 8, 0, 1, 0})) == ErrorCode::Corrupt);    // a tick of 0

@@ -487,7 +487,7 @@ TEST_CASE("a delta that is refused has taken no ids", "[recovery]") {
     ByteBuffer delta{memory};
     ecsdb::delta::Encoder encoder{memory};
     encoder.begin(delta, ecsdb::delta::Header{.from = 1, .to = 2, .origin = {}, .clock = {}});
-    const Entity far{4'000'000'000U, 1, 0};
+    const Entity far{100'000U, 1, 0};
     encoder.entities({&far, 1}, {});
     ecsdb::delta::RowChange row; // of an entity that has none
     row.index = 0;
@@ -502,6 +502,33 @@ TEST_CASE("a delta that is refused has taken no ids", "[recovery]") {
     auto tx = world.begin();
     CHECK(tx.create(Purse{3}).index() < 1000);
     require(tx.commit());
+}
+
+TEST_CASE("a delta cannot use up all indices by naming a high one", "[recovery]") {
+    World world = open_or_fail(in_memory());
+    ecsdb::SystemAllocator memory;
+    const auto bringing = [&](std::uint32_t index) {
+        ByteBuffer delta{memory};
+        ecsdb::delta::Encoder encoder{memory};
+        encoder.begin(delta,
+                      ecsdb::delta::Header{.from = world.version(), .to = world.version() + 1, .origin = {}, .clock = {}, .counted = true});
+        const Entity entity{index, 1, 0};
+        encoder.entities({&entity, 1}, {});
+        encoder.end();
+        return Bytes{delta.view().begin(), delta.view().end()};
+    };
+    for (const std::uint32_t index : {20'000'000U, 0xFFFFFFFFU}) {
+        const auto applied = world.apply_delta(bringing(index));
+        REQUIRE_FALSE(applied);
+        CHECK(applied.error().code() == ErrorCode::Corrupt);
+        CHECK(applied.error().message().find(std::to_string(index)) != std::string::npos);
+    }
+    CHECK(world.version() == 0);
+    CHECK(world.apply_delta(bringing(1'000'000)));
+    auto tx = world.begin();
+    const Entity next = tx.create(Purse{3});
+    require(tx.commit());
+    CHECK(next.index() < 2'000'000);
 }
 
 } // namespace recovery_test::saved_state_test

@@ -201,6 +201,27 @@ TEST_CASE("after most entities have gone at random, compaction brings memory dow
     CHECK(scene.allocator.mismatches == 0);
 }
 
+TEST_CASE("the counts of those who have died stay as long as a view sees them live", "[storage][compaction]") {
+    Scene scene{schema_of({{"Position", 12}})};
+    World& world = scene.world;
+    fill(world, 20'000);
+    const std::uint32_t counted = world.store().entity_versions().count(5'000);
+    CHECK(counted != 0);
+    const std::size_t full = world.store().entity_versions().bytes();
+    const Store::Pins::Pin pin = world.store().pin();
+    thin(world, 20'000, [](std::uint32_t index) { return index >= 1'000; });
+    const std::uint32_t at_death = world.store().entity_versions().count(5'000);
+    scene.compact();
+    CHECK(world.store().entity_versions().count(5'000) == at_death);
+    // A transaction there that fails must not take away what the view may be reading.
+    world.undo([&](WriteBuffer& writer) { CHECK(writer.create(Entity{5'000, 2, 0}) == Outcome::Done); });
+    CHECK(world.store().entity_versions().count(5'000) == at_death);
+    Store::Pins::unpin(*pin.slot);
+    scene.compact();
+    CHECK(world.store().entity_versions().count(5'000) == 0);
+    CHECK(world.store().entity_versions().bytes() < full / 4); // those of the 1,000 who live
+}
+
 TEST_CASE("an old view stays as it was through a compaction, and what only it needs goes with it", "[storage][compaction]") {
     Scene scene{schema_of({{"Position", 12}})};
     World& world = scene.world;

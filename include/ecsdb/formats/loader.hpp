@@ -406,4 +406,18 @@ private:
     Entity* entity_of_ = nullptr; ///< By position in the file; once `run` knows.
 };
 
+/// Loads a file whose `Reader` checks all of it before it gathers anything.
+template <typename Reader>
+[[nodiscard]] Result<LoadReport> load_checked(std::span<const std::byte> bytes, const LoadTarget& into, const LoadOptions& options) {
+    Reader reader{bytes, into.schema(), into.pipeline().store().stable_ids().imported_table(), options};
+    if (Result<void> checked = reader.check(); !checked) {
+        return std::move(checked).error();
+    }
+    EntityLoader loader{into, options};
+    if (Result<void> gathered = reader.gather(loader); !gathered) {
+        return std::move(gathered).error();
+    }
+    return loader.run();
+}
+
 } // namespace ecsdb::formats

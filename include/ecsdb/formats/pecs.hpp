@@ -20,15 +20,7 @@ public:
     }
     [[nodiscard]] Result<LoadReport> load(std::span<const std::byte> bytes, const LoadTarget& into,
                                           const LoadOptions& options) const override {
-        pecs::Reader reader{bytes, into.schema(), into.pipeline().store().stable_ids().imported_table(), options};
-        if (Result<void> checked = reader.check(); !checked) {
-            return std::move(checked).error();
-        }
-        EntityLoader loader{into, options};
-        if (Result<void> gathered = reader.gather(loader); !gathered) {
-            return std::move(gathered).error();
-        }
-        return loader.run();
+        return load_checked<pecs::Reader>(bytes, into, options);
     }
 };
 

@@ -276,11 +276,19 @@ private:
                 return false;
             }
         }
-        if (all_dead) {
+        if (all_dead && nobody_reads_what_was()) {
             state_->store().entity_versions().drop_chunk(position_ / pages_per_chunk, state_->store().reclaimer(), workspace().stamp());
         }
         position_ += pages_per_chunk;
         return true;
+    }
+
+    /// Whether no view is of an earlier version than the published one: only those may ask for the counts of who has died since.
+    [[nodiscard]] bool nobody_reads_what_was() const noexcept {
+        const std::uint64_t newest = state_->store().published_version();
+        bool earlier = false;
+        const bool seen_all = state_->store().pins().scan([&](const Root& root) { earlier = earlier || root.version < newest; });
+        return seen_all && !earlier;
     }
 
     /// A page of records in which nobody lives, which stands for all that are the same.

@@ -114,7 +114,8 @@ public:
 
     /// Writer only: from here on, what is covered can be taken back.
     void begin_transaction() noexcept { fresh_ = nullptr; }
-    /// Writer only: gives back the counters that were added since `begin_transaction`, for indices that have never lived after all.
+    /// Writer only: gives back the counters that were added since `begin_transaction`: nobody lives at their indices in any version, so
+    /// nobody reads them.
     void take_back_cover() noexcept {
         while (fresh_ != nullptr) {
             Chunk* const chunk = std::exchange(fresh_, static_cast<Chunk*>(fresh_->next));
@@ -124,8 +125,8 @@ public:
         }
     }
 
-    /// Writer only, between batches: lets go of the counters of chunk number `chunk`, of whose indices none lives in the version published
-    /// with `stamp` nor later. From then on the counts are 0, in older views too: they tell of now.
+    /// Writer only, between batches: lets go of the counters of chunk number `chunk`. Nobody of its indices may live in the version
+    /// published with `stamp`, nor in any that a view is of: then nobody reads them, until somebody lives there again.
     void drop_chunk(std::uint32_t chunk, Reclaimer& reclaimer, Stamp stamp) noexcept {
         if (std::atomic<Chunk*>* const place = place_of(chunk); place != nullptr) {
             if (Chunk* const dropped = place->exchange(nullptr, std::memory_order_relaxed); dropped != nullptr) {

@@ -23,6 +23,10 @@ public:
     /// Versions one delta may be in one, where every version is logged: each takes some ten bytes there.
     static constexpr std::uint64_t most_versions_logged = std::uint64_t{1} << 20U;
 
+    /// How many indices that nobody has had may lie below those a delta brings, besides as many as it brings: ids that were taken and never
+    /// used leave such gaps, and no greater ones.
+    static constexpr std::uint64_t most_indices_skipped = std::uint64_t{1} << 24U;
+
     explicit ImposingTask(Pipeline& pipeline) : pipeline_{&pipeline}, applier_{pipeline.writer().state()} {}
 
     [[nodiscard]] bool notes_changes() const noexcept override { return false; }
@@ -75,6 +79,10 @@ protected:
         sections_ = view->section_bytes();
         HighestIds highest;
         view->visit(highest);
+        if (const std::uint64_t known = pipeline_->ids().next_fresh(); highest.end > known + highest.count + most_indices_skipped) {
+            return Error{ErrorCode::Corrupt, "delta: brings entity index " + std::to_string(highest.end - 1) + ", and no index beyond " +
+                                                 std::to_string(known) + " has been used so far"};
+        }
         if (absolute_ && highest.end != 0) { // generations may go back: who lives now counts too
             state.root().entities.for_each([&](std::uint32_t, const storage::EntityRecord& record) {
                 highest.generation = std::max(highest.generation, record.generation);
@@ -88,8 +96,10 @@ protected:
 private:
     struct HighestIds {
         std::uint64_t end = 0;
+        std::uint64_t count = 0;
         std::uint32_t generation = 0;
         void created(Entity entity) noexcept {
+            ++count;
             end = std::max(end, std::uint64_t{entity.index()} + 1);
             generation = std::max(generation, entity.generation());
         }
