@@ -143,6 +143,7 @@ TEST_CASE("readers, writers and column updates go on while the database is compa
     static_cast<void>(create_zeroed<Account, Level>(db, 2'000));
     std::atomic<bool> stop{false};
     std::atomic<int> wrong{0};
+    std::atomic<int> compactions{0};
     std::uint64_t moved = 0;
     {
         std::jthread reader{[&] {
@@ -166,6 +167,10 @@ TEST_CASE("readers, writers and column updates go on while the database is compa
             for (int round = 0; round < 4; ++round) {
                 const Entity first = create_zeroed<Position, Target>(db, count);
                 scatter(db, first, count, 64);
+                // The one under way may have begun before the rows were scattered; the next one has them before it.
+                for (const int seen = compactions; compactions < seen + 2;) {
+                    std::this_thread::yield();
+                }
             }
             stop = true;
         }};
@@ -173,6 +178,7 @@ TEST_CASE("readers, writers and column updates go on while the database is compa
             const Result<Compaction> done = db.compact();
             wrong += !done;
             moved += done ? done->moved_bytes : 0;
+            ++compactions;
         }
     }
     CHECK(wrong == 0);
