@@ -148,12 +148,12 @@ TEST_CASE("refused memory fails a bulk load, whenever it comes, or is made up fo
     for (std::uint64_t call = 0;; ++call) {
         CountingAllocator allocator;
         allocator.refuse_call = call;
-        World world{allocator, schema_of_all_kinds(), {4096, 65536}};
+        World world{allocator, schema_of_all_kinds(), {4096, 32768}};
         if (!world.is_open()) {
             continue;
         }
         Model model;
-        const Outcome outcome = load_everything(world, model, 128);
+        const Outcome outcome = load_everything(world, model, 192);
         if (outcome == Outcome::Done) {
             // Perhaps a block was refused, and what is left of another was enough.
             REQUIRE(difference(world.published(), world.store().schema(), model).empty());

@@ -2,6 +2,8 @@
 
 #include "support/storage_fixture.hpp"
 
+#include <random>
+
 namespace ecsdb::test::sparse_test {
 namespace {
 
@@ -76,6 +78,85 @@ TEST_CASE("adding and removing a sparse row moves no other component", "[storage
     CHECK(&world.published().archetype(world.published().entities.at(5).archetype) == home);
     CHECK(world.published().sparse(tag)->rows == 0);
     CHECK(world.published().sparse(tag)->block_of(5) == nullptr); // an empty block goes
+}
+
+TEST_CASE("a block of large rows is as large as its rows need", "[storage]") {
+    constexpr std::uint32_t stride = 4000;
+    CountingAllocator allocator;
+    World world{allocator, schema_of({{"Map", stride, Storage::Sparse}})};
+    const auto block = [&] { return world.buffer().root().sparse(target)->block_of(0); };
+    const auto change = [&](std::uint32_t index, bool add) {
+        world.commit([&](WriteBuffer& writer) {
+            REQUIRE((add ? writer.insert(Entity{index, 1, 0}, target, bytes_of(row_from(stride, index)))
+                         : writer.remove(Entity{index, 1, 0}, target)) == Outcome::Done);
+        });
+    };
+    world.commit([&](WriteBuffer& writer) {
+        for (std::uint32_t index = 0; index < SparseBlock::size; ++index) {
+            REQUIRE(writer.create(Entity{index, 1, 0}) == Outcome::Done);
+        }
+    });
+    for (std::uint32_t i = 0; i < SparseBlock::size; ++i) {
+        change(i * 37 % SparseBlock::size, true);
+        CHECK(block()->rows() == i + 1);
+        CHECK(block()->bytes <= 2 * (i + 1) * stride + 1024);
+    }
+    for (std::uint32_t i = 0; i < SparseBlock::size - 1; ++i) {
+        change(i * 29 % SparseBlock::size, false);
+        const std::uint32_t left = SparseBlock::size - 1 - i;
+        CHECK(block()->rows() == left);
+        CHECK(block()->bytes <= 4 * left * stride + 1024);
+        for (std::uint32_t j = i + 1; j < SparseBlock::size; ++j) {
+            const std::uint32_t index = j * 29 % SparseBlock::size;
+            const std::byte* const row = world.published().sparse(target)->find(index);
+            REQUIRE(row != nullptr);
+            REQUIRE(std::memcmp(row, row_from(stride, index)->data(), stride) == 0);
+        }
+    }
+}
+
+TEST_CASE("large sparse rows that go, come and change places are as they were when the transaction fails", "[storage]") {
+    const std::uint32_t stride = GENERATE(32U, 33U, 300U);
+    CountingAllocator allocator;
+    World world{allocator, schema_of({{"Map", stride, Storage::Sparse}})};
+    Model model;
+    std::mt19937 random{stride};
+    world.commit([&](WriteBuffer& writer) {
+        for (std::uint32_t index = 0; index < 130; ++index) {
+            REQUIRE(writer.create(Entity{index, 1, 0}) == Outcome::Done);
+            model.generations[index] = model.living[index].generation = 1;
+        }
+    });
+    for (int round = 0; round < 200; ++round) {
+        Model after = model;
+        const auto step = [&](WriteBuffer& writer) {
+            after = model;
+            const std::size_t operations = random() % 80;
+            for (std::size_t i = 0; i < operations; ++i) {
+                const auto index = static_cast<std::uint32_t>(random() % 130);
+                auto& rows = after.living[index].rows;
+                const RowBytes row = row_from(stride, static_cast<std::uint32_t>(random()));
+                const bool there = rows.count(target) != 0;
+                // Rounds differ in how full they leave the blocks.
+                if (there && random() % 8 < static_cast<unsigned>(round % 8)) {
+                    REQUIRE(writer.remove(Entity{index, 1, 0}, target) == Outcome::Done);
+                    rows.erase(target);
+                } else {
+                    REQUIRE((there ? writer.update(Entity{index, 1, 0}, target, bytes_of(row))
+                                   : writer.insert(Entity{index, 1, 0}, target, bytes_of(row))) == Outcome::Done);
+                    rows[target] = row;
+                }
+            }
+        };
+        if (round % 3 == 0) {
+            world.undo(step);
+            REQUIRE(difference(world.buffer().root(), world.store().schema(), model) == "");
+        } else {
+            world.commit(step);
+            model = after;
+        }
+        REQUIRE(difference(world.published(), world.store().schema(), model) == "");
+    }
 }
 
 } // namespace ecsdb::test::sparse_test

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 
 namespace ecsdb::storage {
 
@@ -127,12 +128,12 @@ public:
             if (block == nullptr) {
                 return Outcome::OutOfMemory;
             }
-            if ((block->present & SparseBlock::bit(index)) != 0) {
+            if (block->has(index)) {
                 return Outcome::AlreadyExists;
             }
-            block->present |= SparseBlock::bit(index);
+            std::byte* const place = block->add(index, rows->stride);
             if (rows->stride != 0) {
-                unpack(description, next, block->row(index, rows->stride), 1);
+                unpack(description, next, place, 1);
                 next += description.packed_size;
             }
         }
@@ -294,15 +295,22 @@ private:
         return place == nullptr ? nullptr : static_cast<SparseTable*>(*place);
     }
 
+    /// The block of `index`, with room for one more row.
     SparseBlock* sparse_block(SparseTable& rows, std::uint32_t index) noexcept {
         Node** const place = rows.blocks.writable_place(workspace(), index >> SparseBlock::shift);
-        if (place != nullptr && *place == nullptr) {
-            *place = workspace().allocate(page_header_bytes + SparseBlock::size * rows.stride);
-            if (*place != nullptr) {
-                static_cast<SparseBlock*>(*place)->present = 0;
+        if (place == nullptr) {
+            return nullptr;
+        }
+        auto* block = static_cast<SparseBlock*>(*place);
+        if (block == nullptr) {
+            *place = block = SparseBlock::make(workspace(), rows.stride);
+        } else if (!block->has_room(rows.stride)) {
+            block = block->resized(workspace(), rows.stride, block->rows() + 1);
+            if (block != nullptr) {
+                workspace().release(std::exchange(*place, block));
             }
         }
-        return place == nullptr ? nullptr : static_cast<SparseBlock*>(*place);
+        return block;
     }
 
     WriteBuffer* buffer_;

@@ -37,7 +37,9 @@ public:
         } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
             if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
                 prefetch_for_write(block);
-                prefetch_for_write(block->row(entity.index(), rows->stride));
+                if (!SparseBlock::has_slots(rows->stride)) {
+                    prefetch_for_write(block->row(entity.index(), rows->stride));
+                }
             }
         }
     }

@@ -317,7 +317,7 @@ protected:
 
     [[nodiscard]] bool has_sparse_row(TableId table, std::uint32_t index) const noexcept {
         if (is_own_block(table, index)) {
-            return (own_.block->present & SparseBlock::bit(index)) != 0;
+            return own_.block->has(index);
         }
         const SparseTable* const rows = root_->sparse(table);
         return rows != nullptr && rows->find(index) != nullptr;
@@ -327,11 +327,18 @@ protected:
         if (!own_block(table, index)) {
             return false;
         }
+        const std::uint32_t stride = own_.rows->stride;
+        if (!own_.block->has_room(stride) && !resize_own_block(own_.block->rows() + 1)) {
+            return false;
+        }
+        if (SparseBlock::has_slots(stride) && !workspace_.undo().note(&own_.block->slot(index), sizeof(std::uint8_t))) {
+            return false;
+        }
         // Nobody sees an absent row's bytes; those of a row that this transaction took away have been noted.
-        own_.block->present |= SparseBlock::bit(index);
+        std::byte* const place = own_.block->add(index, stride);
         ++own_.rows->rows;
-        if (own_.rows->stride != 0) {
-            copy_row(own_.block->row(index, own_.rows->stride), row, own_.rows->stride);
+        if (stride != 0) {
+            copy_row(place, row, stride);
         }
         return true;
     }
@@ -344,9 +351,15 @@ protected:
         if (stride != 0 && !workspace_.undo().note(own_.block->row(index, stride), stride)) {
             return false;
         }
-        own_.block->present &= ~SparseBlock::bit(index);
+        own_.block->erase(index, stride);
         --own_.rows->rows;
-        return own_.block->present != 0 || workspace_.replace(*std::exchange(own_, {}).place, nullptr);
+        if (own_.block->present == 0) {
+            return workspace_.replace(*std::exchange(own_, {}).place, nullptr);
+        }
+        if (own_.block->is_too_large(stride)) {
+            static_cast<void>(resize_own_block(own_.block->rows())); // where that is refused, it stays as it is
+        }
+        return true;
     }
 
     /// The sparse block that the running transaction changed last: a node of this batch, its presence bits noted.
@@ -374,22 +387,29 @@ protected:
             return false;
         }
         if (*place == nullptr) {
-            Node* const fresh = workspace_.allocate(page_header_bytes + SparseBlock::size * rows->stride);
-            if (fresh == nullptr) {
-                return false;
-            }
-            static_cast<SparseBlock*>(fresh)->present = 0;
-            if (!workspace_.replace(*place, fresh)) {
+            SparseBlock* const fresh = SparseBlock::make(workspace_, rows->stride);
+            if (fresh == nullptr || !workspace_.replace(*place, fresh)) {
                 return false;
             }
         } else if (workspace_.own(*place) == nullptr) {
             return false;
         }
         auto* const block = static_cast<SparseBlock*>(*place);
-        if (!workspace_.undo().note(&block->present, sizeof(block->present)) || !workspace_.undo().note(&rows->rows, sizeof(rows->rows))) {
+        UndoLog& undo = workspace_.undo();
+        if (!undo.note(&block->present, sizeof(block->present)) || !undo.note(&rows->rows, sizeof(rows->rows)) ||
+            (SparseBlock::has_slots(rows->stride) && !undo.note(&block->taken, sizeof(block->taken)))) {
             return false;
         }
         own_ = {rows, place, block, number};
+        return true;
+    }
+    /// Puts its rows into a block that has room for `rows`. False when memory is refused: it is as it was then.
+    bool resize_own_block(std::uint32_t rows) noexcept {
+        SparseBlock* const fresh = own_.block->resized(workspace_, own_.rows->stride, rows);
+        if (fresh == nullptr || !workspace_.replace(*own_.place, fresh)) {
+            return false;
+        }
+        own_.block = fresh;
         return true;
     }
 
