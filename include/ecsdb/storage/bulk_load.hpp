@@ -304,7 +304,7 @@ private:
         auto* block = static_cast<SparseBlock*>(*place);
         if (block == nullptr) {
             *place = block = SparseBlock::make(workspace(), rows.stride);
-        } else if (!block->has_room(rows.stride)) {
+        } else if (!block->has_room()) {
             block = block->resized(workspace(), rows.stride, block->rows() + 1);
             if (block != nullptr) {
                 workspace().release(std::exchange(*place, block));

@@ -37,9 +37,8 @@ public:
         } else if (const SparseTable* const rows = root_->sparse(table); rows != nullptr) {
             if (const SparseBlock* const block = rows->block_of(entity.index()); block != nullptr) {
                 prefetch_for_write(block);
-                if (!SparseBlock::has_slots(rows->stride)) {
-                    prefetch_for_write(block->row(entity.index(), rows->stride));
-                }
+                prefetch_for_write(page_rows(block));                     // of few rows: its slots …
+                prefetch_for_write(page_rows(block) + SparseBlock::size); // … and rows
             }
         }
     }

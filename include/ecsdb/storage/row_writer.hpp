@@ -328,10 +328,10 @@ protected:
             return false;
         }
         const std::uint32_t stride = own_.rows->stride;
-        if (!own_.block->has_room(stride) && !resize_own_block(own_.block->rows() + 1)) {
+        if (!own_.block->has_room() && !enlarge_own_block()) {
             return false;
         }
-        if (SparseBlock::has_slots(stride) && !workspace_.undo().note(&own_.block->slot(index), sizeof(std::uint8_t))) {
+        if (own_.block->slots != 0 && !workspace_.undo().note(&own_.block->slot(index), sizeof(std::uint8_t))) {
             return false;
         }
         // Nobody sees an absent row's bytes; those of a row that this transaction took away have been noted.
@@ -351,15 +351,9 @@ protected:
         if (stride != 0 && !workspace_.undo().note(own_.block->row(index, stride), stride)) {
             return false;
         }
-        own_.block->erase(index, stride);
+        own_.block->erase(index);
         --own_.rows->rows;
-        if (own_.block->present == 0) {
-            return workspace_.replace(*std::exchange(own_, {}).place, nullptr);
-        }
-        if (own_.block->is_too_large(stride)) {
-            static_cast<void>(resize_own_block(own_.block->rows())); // where that is refused, it stays as it is
-        }
-        return true;
+        return own_.block->present != 0 || workspace_.replace(*std::exchange(own_, {}).place, nullptr);
     }
 
     /// The sparse block that the running transaction changed last: a node of this batch, its presence bits noted.
@@ -391,25 +385,37 @@ protected:
             if (fresh == nullptr || !workspace_.replace(*place, fresh)) {
                 return false;
             }
-        } else if (workspace_.own(*place) == nullptr) {
+        } else if (!own_sparse(*place, rows->stride)) {
             return false;
         }
         auto* const block = static_cast<SparseBlock*>(*place);
         UndoLog& undo = workspace_.undo();
         if (!undo.note(&block->present, sizeof(block->present)) || !undo.note(&rows->rows, sizeof(rows->rows)) ||
-            (SparseBlock::has_slots(rows->stride) && !undo.note(&block->taken, sizeof(block->taken)))) {
+            (block->slots != 0 && !undo.note(&block->taken, sizeof(block->taken)))) {
             return false;
         }
         own_ = {rows, place, block, number};
         return true;
     }
-    /// Puts its rows into a block that has room for `rows`. False when memory is refused: it is as it was then.
-    bool resize_own_block(std::uint32_t rows) noexcept {
-        SparseBlock* const fresh = own_.block->resized(workspace_, own_.rows->stride, rows);
-        if (fresh == nullptr || !workspace_.replace(*own_.place, fresh)) {
+    /// Makes the block at `place` one of this batch, as `Workspace::own` does; the copy is smaller where few rows are left.
+    bool own_sparse(Node*& place, std::uint32_t stride) noexcept {
+        auto* const block = static_cast<SparseBlock*>(place);
+        if (workspace_.owns(block) || !block->is_too_large(stride)) {
+            return workspace_.own(place) != nullptr;
+        }
+        SparseBlock* const smaller = block->resized(workspace_, stride, 2 * block->rows());
+        if (smaller != nullptr) {
+            workspace_.release(std::exchange(place, smaller));
+        }
+        return smaller != nullptr;
+    }
+    /// Puts its rows into a block that has room for one more. False when memory is refused: it is as it was then.
+    bool enlarge_own_block() noexcept {
+        SparseBlock* const larger = own_.block->resized(workspace_, own_.rows->stride, own_.block->rows() + 1);
+        if (larger == nullptr || !workspace_.replace(*own_.place, larger)) {
             return false;
         }
-        own_.block = fresh;
+        own_.block = larger;
         return true;
     }
 

@@ -8,89 +8,96 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace ecsdb::storage {
 
 /// 64 consecutive indices of a sparse table: which of them have a row, and the rows.
 ///
-/// Rows of up to 32 bytes lie at the place of their index, so that a block is a page of about 2 KiB (design D3). Larger ones would make a
-/// block of one row as large as one of 64: they lie in slots, of which there are as many as needed, and one byte an index says in which.
-/// Adding a row moves no other; where there is no slot left, the block is copied into one with twice as many (ADR 27).
+/// With room for all 64, rows lie at the place of their index. A block of few rows is smaller: they lie in slots, and one byte an index
+/// says in which (ADR 27). Adding a row moves no other; where there is no slot left, the rows are copied into a larger block.
 struct SparseBlock : Node {
     std::uint64_t present;
-    std::uint64_t taken; ///< Where rows lie in slots: which slots hold one.
+    std::uint64_t taken; ///< Which slots hold a row.
+    std::uint32_t slots; ///< 0: each row lies at the place of its index.
 
     static constexpr std::uint32_t shift = 6;
     static constexpr std::uint32_t size = 1U << shift;
-    static constexpr std::uint32_t largest_in_place = 32;
 
-    [[nodiscard]] static constexpr bool has_slots(std::uint32_t stride) noexcept { return stride > largest_in_place; }
     [[nodiscard]] static constexpr std::uint64_t bit(std::uint32_t index) noexcept { return std::uint64_t{1} << place_of(index); }
     [[nodiscard]] bool has(std::uint32_t index) const noexcept { return (present & bit(index)) != 0; }
+    [[nodiscard]] std::uint32_t rows() const noexcept { return static_cast<std::uint32_t>(std::popcount(present)); }
+    /// Whether one more row can be added as the block is.
+    [[nodiscard]] bool has_room() const noexcept { return slots == 0 || static_cast<std::uint32_t>(std::countr_one(taken)) < slots; }
+    /// Whether twice as many rows would fit in a smaller block.
+    [[nodiscard]] bool is_too_large(std::uint32_t stride) const noexcept {
+        return room_for(2 * rows(), stride) < (slots == 0 ? size : slots);
+    }
 
     /// The row of an index that has one.
     [[nodiscard]] std::byte* row(std::uint32_t index, std::uint32_t stride) noexcept {
-        return has_slots(stride) ? page_rows(this) + size + std::size_t{slot(index)} * stride
-                                 : page_rows(this) + std::size_t{place_of(index)} * stride;
+        return slots == 0 ? page_rows(this) + std::size_t{place_of(index)} * stride
+                          : page_rows(this) + size + std::size_t{slot(index)} * stride;
     }
     [[nodiscard]] const std::byte* row(std::uint32_t index, std::uint32_t stride) const noexcept {
         return const_cast<SparseBlock*>(this)->row(index, stride);
     }
-
-    /// A block without rows that has room for `rows`; null when memory is refused.
-    [[nodiscard]] static SparseBlock* make(Workspace& workspace, std::uint32_t stride, std::uint32_t rows = 1) noexcept {
-        const std::uint32_t bytes = has_slots(stride) ? size + std::bit_ceil(rows) * stride : size * stride;
-        auto* const fresh = static_cast<SparseBlock*>(workspace.allocate(page_header_bytes + bytes));
-        if (fresh != nullptr) {
-            fresh->present = fresh->taken = 0;
-        }
-        return fresh;
+    /// Where rows lie in slots: in which one that of `index` does.
+    [[nodiscard]] std::uint8_t& slot(std::uint32_t index) noexcept {
+        return *reinterpret_cast<std::uint8_t*>(page_rows(this) + place_of(index)); // a byte may stand for any other
     }
-    /// A block of the same rows that has room for `rows`; null when memory is refused.
-    [[nodiscard]] SparseBlock* resized(Workspace& workspace, std::uint32_t stride, std::uint32_t rows) const noexcept {
-        SparseBlock* const fresh = make(workspace, stride, rows);
-        for (std::uint64_t left = fresh == nullptr ? 0 : present; left != 0; left &= left - 1) {
-            const auto index = static_cast<std::uint32_t>(std::countr_zero(left));
-            std::memcpy(fresh->add(index, stride), row(index, stride), stride);
-        }
-        return fresh;
-    }
-
-    [[nodiscard]] std::uint32_t rows() const noexcept { return static_cast<std::uint32_t>(std::popcount(present)); }
-    /// Whether one more row can be added as the block is.
-    [[nodiscard]] bool has_room(std::uint32_t stride) const noexcept {
-        return !has_slots(stride) || static_cast<std::uint32_t>(std::countr_one(taken)) < slots(stride);
-    }
-    /// Whether so few slots are taken that the block should be a smaller one.
-    [[nodiscard]] bool is_too_large(std::uint32_t stride) const noexcept { return has_slots(stride) && rows() * 4 <= slots(stride); }
 
     /// Gives an index that has no row the place of one, which the caller fills. There must be room.
     std::byte* add(std::uint32_t index, std::uint32_t stride) noexcept {
         present |= bit(index);
-        if (has_slots(stride)) {
+        if (slots != 0) {
             const auto free = static_cast<std::uint8_t>(std::countr_one(taken));
             taken |= bit(free);
             slot(index) = free;
         }
         return row(index, stride);
     }
-    /// The row stays where it was until another takes its place.
-    void erase(std::uint32_t index, std::uint32_t stride) noexcept {
+    /// The row's bytes stay until another row takes their place.
+    void erase(std::uint32_t index) noexcept {
         present &= ~bit(index);
-        if (has_slots(stride)) {
+        if (slots != 0) {
             taken &= ~bit(slot(index));
         }
     }
-    /// Of a block with slots: in which one the row of `index` lies.
-    [[nodiscard]] std::uint8_t& slot(std::uint32_t index) noexcept {
-        return *reinterpret_cast<std::uint8_t*>(page_rows(this) + place_of(index)); // a byte may stand for any other
+
+    /// A block without rows that has room for `rows`; null when memory is refused.
+    [[nodiscard]] static SparseBlock* make(Workspace& workspace, std::uint32_t stride, std::uint32_t rows = 1) noexcept {
+        const std::uint32_t room = room_for(rows, stride);
+        const std::uint32_t slots = room == size ? 0 : room;
+        auto* const fresh =
+            static_cast<SparseBlock*>(workspace.allocate(page_header_bytes + (slots == 0 ? size * stride : size + slots * stride)));
+        if (fresh != nullptr) {
+            fresh->present = fresh->taken = 0;
+            fresh->slots = slots;
+        }
+        return fresh;
+    }
+    /// A block of the same rows that has room for `room`; null when memory is refused.
+    [[nodiscard]] SparseBlock* resized(Workspace& workspace, std::uint32_t stride, std::uint32_t room) const noexcept {
+        SparseBlock* const fresh = make(workspace, stride, room);
+        for (std::uint64_t left = fresh == nullptr ? 0 : present; left != 0; left &= left - 1) {
+            const auto index = static_cast<std::uint32_t>(std::countr_zero(left));
+            copy_row(fresh->add(index, stride), row(index, stride), stride);
+        }
+        return fresh;
     }
 
 private:
+    /// Rows up to this long fill a page of about 2 KiB (design D3) when all are there: for them there are two sizes.
+    static constexpr std::uint32_t small_stride = 32;
+    static constexpr std::uint32_t few = 8;
+
     [[nodiscard]] static constexpr std::uint32_t place_of(std::uint32_t index) noexcept { return index & (size - 1U); }
-    [[nodiscard]] std::uint32_t slots(std::uint32_t stride) const noexcept {
-        return std::min(size, (bytes - page_header_bytes - size) / stride);
+    /// How many rows a block that holds `rows` has room for.
+    [[nodiscard]] static constexpr std::uint32_t room_for(std::uint32_t rows, std::uint32_t stride) noexcept {
+        if (stride <= small_stride) {
+            return rows <= few && stride >= few ? few : size;
+        }
+        return std::min(std::bit_ceil(rows), size);
     }
 };
 static_assert(sizeof(SparseBlock) <= page_header_bytes);

@@ -188,6 +188,7 @@ public:
         at_ = 0;
         for (count_ = 0; count_ < most && !end_.done(); end_.advance()) {
             const Operation& operation = end_.current();
+            prefetch_for_read(reinterpret_cast<const std::byte*>(&operation) + ahead_bytes); // another core has written it
             operations_[count_++] = &operation;
             if (operation.kind == OperationKind::Create) {
                 created = operation.entity;
@@ -243,6 +244,8 @@ private:
             ++ahead;
         }
     }
+
+    static constexpr std::size_t ahead_bytes = 2048;
 
     std::array<const Operation*, most> operations_;      // NOLINT: filled up to `count_`
     std::array<storage::WriteBuffer::RowOf, most> rows_; // NOLINT: filled by `alike`
