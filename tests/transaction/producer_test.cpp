@@ -222,7 +222,7 @@ TEST_CASE("a sleeping consumer is woken by a command, or does not fall asleep ov
         SystemClock clock;
         for (std::uint64_t i = 0; i < commands; ++i) {
             while (!scene.submit(16, i)) {
-                scene.producer.wait_room(clock, no_timeout);
+                scene.producer.wait_room(clock, no_timeout, [] { return false; });
             }
             if (i % 3 == 0) {
                 waited = scene.producer.wait_done(clock, i + 1, 60'000'000'000, [] { return false; }) && waited;

@@ -450,7 +450,7 @@ private:
                                                        " bytes are waiting"};
             }
             if (!step_for_outcome()) {
-                producer.wait_room(*clock_, wait_ns - waited);
+                producer.wait_room(*clock_, wait_ns - waited, [&] { return refuses(); });
             }
         }
     }

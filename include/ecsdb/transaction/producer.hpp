@@ -202,6 +202,9 @@ public:
         consumed_.store(run_ring_end_, std::memory_order_release);
         done_.store(run_, std::memory_order_seq_cst);
         wake_up_.notify();
+        if (run_ >= room_at_.load(std::memory_order_seq_cst)) [[unlikely]] {
+            room_.notify();
+        }
         if (run_ >= watched_.load(std::memory_order_seq_cst)) [[unlikely]] {
             watcher_.load(std::memory_order_relaxed)->ring();
         }
@@ -238,7 +241,10 @@ public:
         return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) >= sequence || given_up(); });
     }
     /// Wakes whoever waits, to look at what they wait for again.
-    void wake() noexcept { wake_up_.notify_now(); }
+    void wake() noexcept {
+        wake_up_.notify_now();
+        room_.notify_now();
+    }
     /// Waits until a buffer of `bytes` may be queued; false after `wait_ns`, from which it subtracts what it has waited. `help()` does the
     /// writer's work where nobody else does, and `given_up()` ends the wait early.
     template <typename Help, typename GivenUp>
@@ -250,16 +256,18 @@ public:
                 return false;
             }
             if (!help()) {
-                wait_room(clock, wait_ns - waited);
+                wait_done_after(clock, 1, wait_ns - waited, given_up);
             }
             waited = clock.monotonic_ns() - begun;
         }
         wait_ns -= std::min(wait_ns, clock.monotonic_ns() - begun);
         return true;
     }
-    bool wait_room(Clock& clock, std::uint64_t timeout_ns) noexcept {
-        const std::uint64_t before = done_.load(std::memory_order_seq_cst);
-        return wake_up_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) != before || before == submitted_; });
+    /// Waits until half of what waits now is done, so that producer and writer do not take turns by the batch: a producer that goes on
+    /// with every batch has as many switches between threads as there are batches. `given_up()` ends the wait early.
+    template <typename GivenUp>
+    void wait_room(Clock& clock, std::uint64_t timeout_ns, GivenUp&& given_up) noexcept {
+        wait_done_after(clock, std::max<std::uint64_t>(waiting() / 2, 1), timeout_ns, given_up);
     }
     /// Why a finished command failed, or success. Each failure is told once.
     [[nodiscard]] std::optional<Error> take_failure(std::uint64_t sequence) noexcept {
@@ -289,12 +297,23 @@ public:
 private:
     static constexpr std::size_t most_failures = 65536;
     static constexpr std::uint64_t nobody_watches = ~std::uint64_t{0};
+    static constexpr std::uint64_t nobody_waits = ~std::uint64_t{0};
 
     struct Failure {
         std::uint64_t first;
         std::uint64_t last;
         Error error;
     };
+
+    /// Waits until `count` of the commands that wait now are done, or none is left. Seq_cst: pairs with `announce`, one of the two sees the
+    /// other.
+    template <typename GivenUp>
+    void wait_done_after(Clock& clock, std::uint64_t count, std::uint64_t timeout_ns, GivenUp&& given_up) noexcept {
+        const std::uint64_t target = std::min(done_.load(std::memory_order_seq_cst) + count, submitted_);
+        room_at_.store(target, std::memory_order_seq_cst);
+        room_.wait(clock, timeout_ns, [&] { return done_.load(std::memory_order_seq_cst) >= target || given_up(); });
+        room_at_.store(nobody_waits, std::memory_order_relaxed);
+    }
 
     void note_failures(std::uint64_t first, std::uint64_t last, Error error) noexcept {
         const std::lock_guard lock{failures_mutex_};
@@ -343,8 +362,10 @@ private:
     std::atomic<std::uint64_t> buffer_bytes_run_{0};
     std::atomic<std::uint64_t> watched_{nobody_watches};
     std::atomic<Doorbell*> watcher_{nullptr};
-    WakeUp wake_up_;
-    std::mutex failures_mutex_; // only ever taken when a transaction with a ticket fails
+    WakeUp wake_up_;                                   // for those who wait for a command
+    WakeUp room_;                                      // for whoever submits …
+    std::atomic<std::uint64_t> room_at_{nobody_waits}; // … until this command is done
+    std::mutex failures_mutex_;                        // only ever taken when a transaction with a ticket fails
     List<Failure> failures_;
     std::uint64_t forgotten_ = 0;
 };
