@@ -90,7 +90,7 @@ public:
     /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt` (also where it
     /// brings entity indices more than 2^24 beyond all used ones), `Unsupported` (also where a log is kept and it is of more than 2^20
     /// versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Cost: as for a
-    /// transaction that does the same.
+    /// transaction that does the same. A few bytes may bring billions of entities: where `memory_limit` cannot hold those, none is made.
     [[nodiscard]] inline Result<bool> apply_delta(std::span<const std::byte> delta);
 
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.
