@@ -41,7 +41,8 @@ public:
     }
     /// Waits until everything visible now is as durable as asked. Cost: a sync of the log for `Synced`.
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
-    /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
+    /// Writes a snapshot of the newest version, unless the newest snapshot is of that, and lets go of the log before it. Reads and writes
+    /// go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
     /// Takes a snapshot if the options say that it is time (`Options::snapshot_transactions` and what follows it); whether one was taken.
     /// The database's own thread does so by itself; where there is none (`Options::own_thread`), the program calls this now and then. An
