@@ -41,7 +41,8 @@ public:
     }
     /// Waits until everything visible now is as durable as asked. Cost: a sync of the log for `Synced`.
     [[nodiscard]] Result<void> flush(Durability level) noexcept { return engine_->flush(level); }
-    /// Writes a snapshot of the newest version and lets go of the log before it. Reads and writes go on meanwhile.
+    /// Writes a snapshot of the newest version, unless the newest snapshot is of that, and lets go of the log before it. Reads and writes
+    /// go on meanwhile.
     [[nodiscard]] Result<void> snapshot() noexcept { return engine_->snapshot(); }
     /// Takes a snapshot if the options say that it is time (`Options::snapshot_transactions` and what follows it); whether one was taken.
     /// The database's own thread does so by itself; where there is none (`Options::own_thread`), the program calls this now and then. An
@@ -90,7 +91,7 @@ public:
     /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt` (also where it
     /// brings entity indices more than 2^24 beyond all used ones), `Unsupported` (also where a log is kept and it is of more than 2^20
     /// versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Cost: as for a
-    /// transaction that does the same.
+    /// transaction that does the same. A few bytes may bring billions of entities: where `memory_limit` cannot hold those, none is made.
     [[nodiscard]] inline Result<bool> apply_delta(std::span<const std::byte> delta);
 
     /// Whether writes are accepted, why not, and how much of what is visible the disk does not have yet. Never waits.

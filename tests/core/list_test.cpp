@@ -127,6 +127,38 @@ TEST_CASE("a list holds what can only be moved, and lets it go once", "[core]") 
     CHECK(watched.use_count() == 1);
 }
 
+#if ECSDB_EXCEPTIONS
+TEST_CASE("a list lets go of what it has where one more value cannot be made", "[core]") {
+    static int left = 0; // values that can still be made
+    static int living = 0;
+    struct Refusing {
+        Refusing() { make(); }
+        Refusing(const Refusing&) { make(); }
+        Refusing(Refusing&&) noexcept { ++living; }
+        Refusing& operator=(const Refusing&) = default;
+        ~Refusing() { --living; }
+        static void make() {
+            if (left == 0) {
+                throw 7;
+            }
+            --left;
+            ++living;
+        }
+    };
+    left = 10;
+    const List<Refusing> list(10);
+    CHECK(living == 10);
+    for (int enough = 0; enough < 10; ++enough) {
+        left = enough;
+        CHECK_THROWS_AS(List<Refusing>{list}, int); // what it leaks, the sanitizers tell
+        CHECK(living == 10);
+        left = enough;
+        CHECK_THROWS_AS(List<Refusing>(10), int);
+        CHECK(living == 10);
+    }
+}
+#endif
+
 TEST_CASE("a list aligns its values, and makes new ones as they are by default", "[core]") {
     List<Wide> list(3);
     list.resize(100);

@@ -67,6 +67,29 @@ TEST_CASE("JSON that says something else is refused with the place", "[formats][
     says(with(file, "\"types\":[", "\"types\":{},\"others\":["), "not of its kind");
 }
 
+TEST_CASE("a number in the place of an enum's name is taken whole or not at all", "[formats][json][hostile]") {
+    Whole from = open_db<Whole>(stepped());
+    fill(from);
+    const std::string file = as_string(saved(from.read(), format));
+    const std::string named = "\"team\":\"blue\"";
+    // 7 is `blue`, and so are the lowest 16 bits of the others.
+    for (const char* const number : {"65543", "-65529", "4294967303", "18446744073709486087"}) {
+        CAPTURE(number);
+        Whole into = open_db<Whole>(stepped());
+        const std::string message =
+            refused(into, format, as_span(with(file, named, std::string("\"team\":") + number)), ErrorCode::Corrupt);
+        CAPTURE(message);
+        CHECK(contains(message, "component `everything`: field `team`: is no enum that fits"));
+    }
+    for (const char* const wrong : {"7.0", "true", "\"Blue\"", "null"}) {
+        Whole into = open_db<Whole>(stepped());
+        refused(into, format, as_span(with(file, named, std::string("\"team\":") + wrong)), ErrorCode::Corrupt);
+    }
+    Whole into = open_db<Whole>(stepped());
+    value_of(formats::load(into, format, as_span(with(file, named, "\"team\":7"))));
+    CHECK(content_of(into.read()) == content_of(from.read()));
+}
+
 TEST_CASE("JSON that is refused says on which line, and at which byte", "[formats][json][hostile]") {
     Two into = open_db<Two>(stepped());
     const std::string file = small_file();

@@ -35,7 +35,7 @@ inline void require(bool holds, const char* what) {
            error.code() == ErrorCode::WrongShard || error.code() == ErrorCode::OutOfMemory || error.code() == ErrorCode::Gap;
 }
 
-/// The system's memory, but never much at once. A version's counters are an array as long as the highest entity index: what names a high
+/// The system's memory, but never much at once. The way to a text is an array as long as an eighth of its entity's index: what names a high
 /// one is refused here for want of memory, while anything else that takes so much on the word of a few bytes is found by libFuzzer.
 class Memory final : public Allocator {
 public:

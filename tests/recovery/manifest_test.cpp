@@ -92,6 +92,17 @@ TEST_CASE("lengths that do not add up are refused although the checksum is right
     }
 }
 
+TEST_CASE("a manifest cannot have handed out more indices than there are", "[recovery][hostile]") {
+    Manifest manifest = some_manifest(1);
+    manifest.reserved_index_mark = std::uint64_t{1} << 32U;
+    CHECK(decode_manifest(encoded(manifest)));
+    ++manifest.reserved_index_mark;
+    const auto decoded = decode_manifest(encoded(manifest));
+    REQUIRE_FALSE(decoded);
+    CHECK(decoded.error().code() == ErrorCode::Corrupt);
+    CHECK(decoded.error().message().find("4294967297") != std::string::npos);
+}
+
 TEST_CASE("a manifest cannot point outside its directory", "[recovery]") {
     SimulatedFileSystem files;
     REQUIRE(files.create_directory("db"));

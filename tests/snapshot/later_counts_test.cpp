@@ -6,6 +6,17 @@ namespace ecsdb::test::later_counts_test {
 
 using snapshot::LaterCounts;
 
+namespace {
+
+void add(LaterCounts& later, std::uint64_t version, std::uint32_t first, const std::vector<std::uint32_t>& counts) {
+    SystemAllocator memory;
+    ByteBuffer numbers{memory};
+    snapshot::append_numbers(numbers, counts);
+    later.add(version, first, static_cast<std::uint32_t>(counts.size()), numbers.view());
+}
+
+} // namespace
+
 TEST_CASE("counts come into force when their version is reached, in whatever order they were added", "[snapshot]") {
     CountingAllocator allocator;
     storage::PagePool pool{allocator, {}};
@@ -15,9 +26,9 @@ TEST_CASE("counts come into force when their version is reached, in whatever ord
     versions.set(9, 3); // counted during the replay, and not by the time the counts are of
     LaterCounts later;
     CHECK(later.next() > 1'000'000);
-    later.add(12, 8, std::vector<std::uint32_t>{1, 0, 2});
-    later.add(11, 0, std::vector<std::uint32_t>{4, 5});
-    later.add(13, 20, std::vector<std::uint32_t>{6});
+    add(later, 12, 8, {1, 0, 2});
+    add(later, 11, 0, {4, 5});
+    add(later, 13, 20, {6});
     CHECK(later.next() == 11);
     REQUIRE(later.impose(versions, 10));
     CHECK(versions.count(0) == 50);
@@ -42,9 +53,9 @@ TEST_CASE("counts that find no memory say so", "[snapshot][memory]") {
     storage::PagePool pool{allocator, {}};
     storage::EntityVersions versions{pool};
     LaterCounts later;
-    later.add(1, 100'000, std::vector<std::uint32_t>{0});
+    add(later, 1, 100'000, {0});
     REQUIRE(later.impose_all(versions));
-    later.add(1, 100'000, std::vector<std::uint32_t>{1});
+    add(later, 1, 100'000, {1});
     allocator.refuse_from = 0;
     CHECK_FALSE(later.impose_all(versions));
 }

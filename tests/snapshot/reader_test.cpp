@@ -507,6 +507,61 @@ TEST_CASE("where nothing is transient the hash comes back too, again and again",
     }
 }
 
+TEST_CASE("a high index takes no memory for those below it but the way to it", "[snapshot][hostile]") {
+    SimulatedFileSystem files;
+    const auto taken_with = [&](std::uint32_t index) {
+        CountingAllocator allocator;
+        World world{allocator, schema_to_save()};
+        world.commit([&](storage::WriteBuffer& buffer) { REQUIRE(buffer.create(Entity{index, 1, 0}) == storage::Outcome::Done); });
+        REQUIRE(save(world, files, "saved", allocator));
+        REQUIRE(bytes_in(files, "saved").size() < 1000);
+        CountingAllocator other;
+        World copy{other, schema_to_save()};
+        snapshot::SavedState saved{other};
+        const std::size_t before = other.live_bytes;
+        auto file = snapshot::open_snapshot(files, "saved", other);
+        REQUIRE(file);
+        REQUIRE(file->load_into(copy.buffer(), &saved));
+        const std::size_t taken = other.live_bytes - before;
+        copy.publish();
+        CHECK(copy.published().entity_count == 1);
+        CHECK(saved.count_of(index) == 1);
+        return taken;
+    };
+    CHECK(taken_with(5) < std::size_t{1} << 20U);
+    CHECK(taken_with(100'000'000) < std::size_t{1} << 20U);
+    CHECK(taken_with(0xFFFFFFFFU) < std::size_t{12} << 20U); // a pointer for each 64 pages of records
+}
+
+TEST_CASE("counts of a later version are held as the file has them", "[snapshot][hostile]") {
+    // Blocks of a few bytes, each of which says how often 32,768 entities were changed.
+    CountingAllocator allocator;
+    snapshot::FileHeader header;
+    header.lsn = 5;
+    header.identity.next_fresh = std::uint64_t{1} << 32U;
+    World world{allocator, schema_to_save()};
+    snapshot::detail::ContentLoader loader{world.buffer(), header, allocator, nullptr};
+    REQUIRE(loader.begin());
+    ByteBuffer content{allocator};
+    content.append_le<std::uint64_t>(6); // the version
+    snapshot::append_numbers(content, std::vector<std::uint32_t>(snapshot::max_block_rows, 9));
+    CHECK(content.size() < 16);
+    for (std::uint32_t i = 0; i < 1000; ++i) {
+        snapshot::BlockReader::Block block;
+        block.header.kind = snapshot::BlockKind::Counts;
+        block.header.first = i * snapshot::max_block_rows;
+        block.header.rows = snapshot::max_block_rows;
+        block.content = content.view();
+        REQUIRE(loader.add(block, 0));
+    }
+    auto loaded = loader.finish({}, {});
+    REQUIRE(loaded);
+    world.publish();
+    CHECK(loaded->later.held_bytes() < 32U << 10U);
+    REQUIRE(loaded->later.impose(world.store().entity_versions(), 6));
+    CHECK(world.store().entity_versions().count(1000 * snapshot::max_block_rows - 1) == 9);
+}
+
 TEST_CASE("an empty database comes back empty, and takes its first transaction", "[snapshot]") {
     CountingAllocator allocator;
     SimulatedFileSystem files;

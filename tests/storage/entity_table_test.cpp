@@ -120,6 +120,24 @@ TEST_CASE("records of a run lie together, up to the end of their page", "[storag
     CHECK(table.writable_run(bench.workspace, 3, 2).count == 2);
 }
 
+TEST_CASE("indices somebody has had are found without a look at each of the others", "[storage]") {
+    constexpr std::uint64_t none = std::uint64_t{1} << 32U;
+    Bench bench;
+    EntityTable table;
+    CHECK(table.next_used(0) == none);
+    const std::uint32_t last = 0xFFFFFFFFU;
+    for (const std::uint32_t index : {0U, 70U, 71U, last}) {
+        *table.writable(bench.workspace, index) = {0, index == 70 ? 0U : 1U, 1}; // nobody lives at 70 any more
+    }
+    CHECK(table.index_end() == none);
+    CHECK(table.next_used(0) == 0);
+    CHECK(table.next_used(1) == 70);
+    CHECK(table.next_used(71) == 71);
+    CHECK(table.next_used(last) == last);
+    CHECK(table.next_used(none) == none);
+    CHECK(table.next_used(72) == last);
+}
+
 TEST_CASE("older versions keep their records, and all are visited in order", "[storage]") {
     Bench bench;
     std::mt19937 random{1};

@@ -1,5 +1,6 @@
 #include "ecsdb/storage/tree.hpp"
 
+#include "support/environment.hpp"
 #include "support/storage_fixture.hpp"
 
 #include <cstring>
@@ -132,7 +133,7 @@ TEST_CASE("every version of a tree stays what it was while later ones change", "
             REQUIRE(value_of(version.tree.find(position)) == value);
             REQUIRE(value_of(version.tree.at(position)) == value);
         }
-        REQUIRE(version.tree.find(version.tree.capacity()) == nullptr);
+        REQUIRE(version.tree.find(static_cast<std::uint32_t>(version.tree.capacity())) == nullptr);
     }
 }
 
@@ -157,6 +158,31 @@ TEST_CASE("changing one position copies its page, its leaf and the top, and noth
     REQUIRE(tree.writable(bench.workspace, 3000) != nullptr);
     REQUIRE(tree.writable(bench.workspace, 3001) != nullptr); // the same leaf: only its page
     CHECK(bench.reclaimer.retired_bytes() - after == 64);
+}
+
+TEST_CASE("a tree may have a node at every position there is", "[storage]") {
+    if (!test_huge()) {
+        return; // the top alone takes half a gigabyte
+    }
+    Bench bench;
+    bench.workspace.set_stamp(1);
+    NodeTree tree;
+    constexpr std::uint32_t last = 0xFFFFFFFFU;
+    REQUIRE(bench.put(tree, last, 7));
+    const void* const top = tree.identity();
+    REQUIRE(bench.put(tree, 0, 8));
+    CHECK(tree.identity() == top);
+    CHECK(tree.capacity() == std::uint64_t{1} << 32U);
+    REQUIRE(tree.find(last) != nullptr);
+    CHECK(value_of(tree.find(last)) == 7);
+    CHECK(values_of(tree) == Values{{0, 8}, {last, 7}});
+    bench.workspace.set_stamp(2);
+    std::uint64_t next = last - 5;
+    std::size_t moved = 0;
+    REQUIRE(tree.move_unwanted(bench.workspace, next, moved, ~std::size_t{0}, [](const Node& node) { return node.bytes < 1024; }));
+    CHECK(next == tree.capacity());
+    REQUIRE(tree.truncate(bench.workspace, 1));
+    CHECK(values_of(tree) == Values{{0, 8}});
 }
 
 TEST_CASE("a cleared tree gives everything back", "[storage][memory]") {

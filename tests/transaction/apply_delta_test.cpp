@@ -340,6 +340,54 @@ TEST_CASE("a limit keeps a delta of few bytes from taking much memory", "[transa
     CHECK(world.published().entity_count == 500);
 }
 
+TEST_CASE("entities for which there can be no memory are refused before any is taken", "[transaction][delta][hostile]") {
+    Recorded recorded;
+    CountingAllocator allocator;
+    World world{allocator, std::make_shared<const Schema>(recorded.db.schema()), {.memory_limit = std::size_t{64} << 20U}};
+    transaction::DeltaApplier applier{world.buffer()};
+    // One range of entities, in some twenty bytes.
+    const auto naming = [&](std::uint32_t first, std::uint64_t count, bool created) {
+        SystemAllocator memory;
+        ByteBuffer body{memory};
+        body.append_varint(created ? 0 : 1);
+        body.append_varint(first);
+        body.append_varint(count - 1);
+        body.append_varint(1);
+        ByteBuffer out{memory};
+        delta::Encoder encoder{memory};
+        encoder.begin(out, step_from(0));
+        encoder.end();
+        out.append_le<delta::SectionKind>(delta::SectionKind::Entities);
+        out.append_varint(0);
+        out.append_varint(body.size());
+        out.append(body.view());
+        CHECK(out.size() < 30);
+        return Bytes{out.view().begin(), out.view().end()};
+    };
+    REQUIRE(world.buffer().begin_batch()); // what any batch takes the first time
+    world.publish();
+    const std::uint64_t calls = allocator.calls;
+    const auto apply = [&](const Bytes& delta) {
+        REQUIRE(world.buffer().begin_batch());
+        Result<bool> applied = applier.apply(delta, 0);
+        world.publish();
+        return applied;
+    };
+    for (const std::uint64_t count : {std::uint64_t{4} << 20U, std::uint64_t{0xFFFFFFFF}}) {
+        for (const bool created : {true, false}) {
+            const auto applied = apply(naming(1, std::min<std::uint64_t>(created ? count : 2 * count, 0xFFFFFFFF), created));
+            REQUIRE_FALSE(applied);
+            CAPTURE(applied.error().message());
+            CHECK(applied.error().code() == ErrorCode::OutOfMemory);
+            CHECK(applied.error().message().find("from index 1 on") != std::string::npos);
+        }
+    }
+    CHECK(allocator.calls == calls);
+    CHECK(world.published().version == 0);
+    CHECK(apply(naming(1, 100'000, true)));
+    CHECK(world.published().entity_count == 100'000);
+}
+
 TEST_CASE("entities may come in any order, each of several generations", "[transaction][delta]") {
     Recorded recorded;
     Replica replica{recorded.db.schema()};

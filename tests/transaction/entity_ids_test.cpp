@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <map>
 #include <set>
 #include <span>
 #include <thread>
@@ -122,7 +124,12 @@ TEST_CASE("indices that somebody lives at are taken out of the free ones, and ge
     const std::uint32_t era = ids.era();
     // Somebody lives at 3; at 5 the last generation is a higher one than the list knew of.
     ids.raise_generations(20);
-    ids.keep_free([](std::uint32_t index) -> std::uint32_t { return index == 3 ? EntityIds::living : index == 5 ? 30 : 0; });
+    ids.keep_free([](std::uint32_t index) -> std::uint32_t { return index == 3   ? EntityIds::living
+                                                                    : index == 5 ? 30
+                                                                                 : 0; },
+                  [](std::uint64_t index) { return index <= 3   ? 3
+                                                   : index <= 5 ? 5
+                                                                : std::uint64_t{1} << 32U; });
     CHECK(ids.era() == era + 1);
     Block block;
     REQUIRE(ids.take_block(block) == 9);
@@ -133,6 +140,112 @@ TEST_CASE("indices that somebody lives at are taken out of the free ones, and ge
     CHECK(ids.recycle(Entity{3, 1, 0}));
     REQUIRE(ids.take_block(block) == 1);
     CHECK(block[0] == Entity{3, 21, 0});
+}
+
+namespace {
+
+constexpr std::uint64_t all_indices = std::uint64_t{1} << 32U;
+
+List<transaction::UnusedIndices> ranges(std::initializer_list<transaction::UnusedIndices> wanted) {
+    List<transaction::UnusedIndices> made;
+    for (const transaction::UnusedIndices& range : wanted) {
+        made.push_back(range);
+    }
+    return made;
+}
+
+} // namespace
+
+TEST_CASE("indices that were never used come after freed ones and before fresh ones, however many there are", "[transaction]") {
+    EntityIds ids{2};
+    ids.set_unused(ranges({{5, 8}, {100, 170}}), 4);
+    ids.start_at(200);
+    CHECK(ids.recycle(Entity{50, 1, 2}));
+    Block block;
+    REQUIRE(ids.take_block(block) == 1);
+    CHECK(block[0] == Entity{50, 2, 2});
+    REQUIRE(ids.take_block(block) == 3);
+    CHECK(block[0] == Entity{5, 4, 2});
+    CHECK(block[2] == Entity{7, 4, 2});
+    REQUIRE(ids.take_block(block) == 64);
+    CHECK(block[0] == Entity{100, 4, 2});
+    REQUIRE(ids.take_block(block) == 6);
+    CHECK(block[5] == Entity{169, 4, 2});
+    REQUIRE(ids.take_block(block) == 64);
+    CHECK(block[0] == Entity{256, 1, 2});
+
+    EntityIds all{2};
+    all.set_unused(ranges({{0, all_indices}}), 9);
+    all.start_at(all_indices);
+    REQUIRE(all.take_block(block) == 64);
+    CHECK(block[63] == Entity{63, 9, 2});
+    CHECK(all.take_fresh(1) == EntityIds::none);
+}
+
+TEST_CASE("unused indices that somebody has had meanwhile are none any more", "[transaction]") {
+    EntityIds ids{0};
+    ids.set_unused(ranges({{10, 20}, {1000, all_indices}}), 4);
+    ids.start_at(all_indices);
+    // Somebody lives at 10, 15 and 1000; at 19, 2000 and 2001 somebody has, at 2002 for the last time.
+    const std::map<std::uint64_t, std::uint32_t> used{
+        {10, EntityIds::living},       {15, EntityIds::living}, {19, 2U}, {500, 3U}, {1000, EntityIds::living}, {2000, 30U}, {2001, 3U},
+        {2002, Entity::max_generation}};
+    const auto generation_of = [&](std::uint32_t index) {
+        const auto found = used.find(index);
+        return found == used.end() ? 0U : found->second;
+    };
+    const auto next_used = [&](std::uint64_t index) {
+        const auto found = used.lower_bound(index);
+        return found == used.end() ? all_indices : found->first;
+    };
+    ids.keep_free(generation_of, next_used);
+    Block block;
+    REQUIRE(ids.take_block(block) == 3); // they have been freed
+    CHECK(block[0] == Entity{19, 4, 0}); // an earlier epoch may have handed out 3
+    CHECK(block[1] == Entity{2000, 31, 0});
+    CHECK(block[2] == Entity{2001, 4, 0});
+    REQUIRE(ids.take_block(block) == 4);
+    CHECK(block[0] == Entity{11, 4, 0});
+    CHECK(block[3] == Entity{14, 4, 0});
+    REQUIRE(ids.take_block(block) == 3);
+    CHECK(block[2] == Entity{18, 4, 0});
+    REQUIRE(ids.take_block(block) == 64);
+    CHECK(block[0] == Entity{1001, 4, 0});
+    // What was handed out does not come again.
+    ids.raise_generations(40);
+    ids.keep_free([](std::uint32_t) { return 0U; }, [](std::uint64_t) { return all_indices; });
+    REQUIRE(ids.take_block(block) == 64);
+    CHECK(block[0] == Entity{1065, 41, 0});
+}
+
+TEST_CASE("no unused index is handed out twice, whoever asks", "[transaction][threads]") {
+    EntityIds ids{0};
+    ids.set_unused(ranges({{1, 1000}, {1001, 1002}, {1003, 30'000}}), 2);
+    ids.start_at(30'000);
+    std::array<std::vector<std::uint32_t>, 4> taken;
+    {
+        std::vector<std::jthread> threads;
+        for (std::vector<std::uint32_t>& mine : taken) {
+            threads.emplace_back([&ids, &mine] {
+                Block block;
+                for (int i = 0; i < 200; ++i) {
+                    const std::uint32_t count = ids.take_block(block);
+                    for (std::uint32_t k = 0; k < count; ++k) {
+                        mine.push_back(block[k].index());
+                    }
+                }
+            });
+        }
+    }
+    std::set<std::uint32_t> all;
+    std::size_t count = 0;
+    for (const std::vector<std::uint32_t>& mine : taken) {
+        all.insert(mine.begin(), mine.end());
+        count += mine.size();
+    }
+    CHECK(all.size() == count);
+    CHECK((!all.contains(0) && !all.contains(1000) && !all.contains(1002)));
+    CHECK((all.contains(1) && all.contains(1001) && all.contains(29'999)));
 }
 
 } // namespace ecsdb

@@ -180,6 +180,25 @@ TEST_CASE("a note lost before synced frames is damage although no transaction is
     check_refused(*image, read_options(), "offset " + std::to_string(note_at));
 }
 
+TEST_CASE("a note of more indices than there are is damage", "[wal][recovery][hostile]") {
+    SimulatedFileSystem files;
+    {
+        LogWriter log = open_log(files);
+        append(log, 1, 1);
+        for (const std::uint64_t mark : {std::uint64_t{1} << 32U, (std::uint64_t{1} << 32U) + 1}) {
+            ByteBuffer note{system_allocator()};
+            append_note(note, FrameType::Reserve, 0, mark);
+            REQUIRE(log.append(all_of(note)));
+            REQUIRE(log.sync());
+            if (mark == std::uint64_t{1} << 32U) {
+                CHECK(require_scan(read_log(*rebooted(files))).reserve_mark == mark);
+            }
+        }
+        append(log, 2, 2);
+    }
+    check_refused(*rebooted(files), read_options(), "index mark is 4294967297");
+}
+
 TEST_CASE("a zeroed block in the middle of the log is refused", "[wal][recovery]") {
     SimulatedFileSystem original;
     {

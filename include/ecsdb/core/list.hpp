@@ -18,9 +18,10 @@ public:
     using value_type = T;
 
     List() noexcept = default;
+    // Both begin as an empty list, which is destroyed with what it has got where making a value throws.
     /// `count` values, each as `T{}`.
-    explicit List(std::size_t count) { resize(count); }
-    List(const List& other) {
+    explicit List(std::size_t count) : List() { resize(count); }
+    List(const List& other) : List() {
         reserve(other.size_);
         for (const T& value : other) {
             push_back(value);

@@ -386,22 +386,19 @@ private:
         const Result<StableId> id = StableId::parse(value.text());
         return id && *id && loader_->name(references_, *id);
     }
-    [[nodiscard]] static bool read_enum(const EnumType& type, const Value& value, std::byte* place) {
-        std::int64_t number = 0;
-        bool found = false;
+    [[nodiscard]] bool read_enum(const EnumType& type, const Value& value, std::byte* place) {
+        if (!value.is(Kind::Text)) { // one that has no name; whether the database allows it, it says itself
+            Field number;
+            number.type = type.underlying;
+            return read_scalar(number, value, place, scalar_size(type.underlying));
+        }
         for (const EnumValue& known : type.values) {
-            if (value.is(Kind::Text) && known.name == value.text()) {
-                number = known.value;
-                found = true;
+            if (known.name == value.text()) {
+                std::memcpy(place, &known.value, scalar_size(type.underlying));
+                return true;
             }
         }
-        if (!value.is(Kind::Text)) { // one that has no name; whether the database allows it, it says itself
-            std::byte whole[sizeof(std::int64_t)];
-            found = read_integer<std::int64_t>(value, whole);
-            number = load_le<std::int64_t>(whole);
-        }
-        std::memcpy(place, &number, scalar_size(type.underlying));
-        return found;
+        return false;
     }
     [[nodiscard]] static bool read_text(const Value& value, std::string& text) {
         if (value.is(Kind::Text)) {

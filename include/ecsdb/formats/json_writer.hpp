@@ -191,7 +191,7 @@ private:
                 return text(value.name);
             }
         }
-        number(wanted);
+        type.underlying == FieldType::U64 ? number(static_cast<std::uint64_t>(wanted)) : number(wanted);
     }
 
     /// A number that reads as the same bits; what JSON has no number for, as its bytes.

@@ -233,6 +233,10 @@ inline void encode_manifest(const Manifest& manifest, ByteBuffer& buffer) {
     if (reader.failed() || reader.remaining() != 0) {
         return Error{ErrorCode::Corrupt, "the manifest's lengths do not add up"};
     }
+    if (manifest.reserved_index_mark > std::uint64_t{1} << Entity::index_bits) {
+        return Error{ErrorCode::Corrupt,
+                     "the manifest's index mark is " + std::to_string(manifest.reserved_index_mark) + ", and there are 2^32 indices"};
+    }
     bool sane = manifest.shard <= Entity::max_shard && detail::is_inner_path(manifest.snapshot.name) &&
                 detail::is_inner_path(manifest.previous_snapshot.name);
     for (const auto* const bases : {&manifest.snapshot_bases, &manifest.previous_bases}) {

@@ -448,30 +448,29 @@ private:
     /// committed, so the epoch number itself is far enough ahead.
     Result<void> prepare_ids(std::uint64_t mark, std::uint32_t epoch) {
         transaction::EntityIds& ids = engine_->pipeline_->ids();
-        const storage::EntityTable& entities = state().root().entities;
-        std::uint64_t first_fresh = mark;
+        List<transaction::UnusedIndices> unused; // the mark alone may say that there are billions
+        std::uint64_t next = 0;                  // indices below it have been looked at
         bool complete = true;
-        const auto free = [&](std::uint32_t index, std::uint32_t generation) {
-            const std::uint64_t next = std::uint64_t{generation} + epoch;
-            if (next <= Entity::max_generation) {
-                const Entity entity{index, static_cast<std::uint32_t>(next) - 1, ids.shard()};
-                complete = ids.recycle(entity) && complete;
+        state().root().entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
+            if (record.archetype == storage::no_archetype && record.generation == 0) {
+                return;
             }
-        };
-        entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
-            if (record.archetype != storage::no_archetype || record.generation != 0) {
-                first_fresh = std::max(first_fresh, std::uint64_t{index} + 1);
+            if (next < index) {
+                unused.push_back({next, index});
+            }
+            next = std::uint64_t{index} + 1;
+            if (const std::uint64_t generation = std::uint64_t{record.generation} + epoch;
+                record.archetype == storage::no_archetype && generation <= Entity::max_generation) {
+                complete = ids.make_free(index, static_cast<std::uint32_t>(generation)) && complete;
             }
         });
-        for (std::uint64_t index = 0; index < first_fresh; ++index) {
-            const storage::EntityRecord* const record = entities.find(static_cast<std::uint32_t>(index));
-            if (record == nullptr) {
-                free(static_cast<std::uint32_t>(index), 0);
-            } else if (record->archetype == storage::no_archetype) {
-                free(static_cast<std::uint32_t>(index), record->generation);
-            }
+        if (next < mark) {
+            unused.push_back({next, mark});
         }
-        ids.start_at(first_fresh);
+        ids.start_at(std::max(next, mark));
+        if (epoch <= Entity::max_generation) {
+            ids.set_unused(std::move(unused), epoch);
+        }
         return complete ? Result<void>{} : Result<void>{no_memory()};
     }
 

@@ -371,7 +371,7 @@ private:
         constexpr std::uint64_t margin = std::uint64_t{1} << 17U;
         constexpr std::uint64_t all = std::uint64_t{1} << Entity::index_bits;
         const std::uint64_t mark = std::max({manifest_.reserved_index_mark, index_mark_, state_->index_mark(), state_->index_end()});
-        manifest_.reserved_index_mark = report_.lost_to == 0 ? mark : std::min(all, mark + margin);
+        manifest_.reserved_index_mark = std::min(all, report_.lost_to == 0 ? mark : mark + margin);
         SnapshotFile file;
         if (base_ != nullptr && base_->lsn == report_.version && base_->base.size == 0) {
             file = {base_->name, base_->lsn, base_->size, base_->crc};

@@ -171,10 +171,12 @@ private:
 
     [[nodiscard]] Result<void> write_and_adopt(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
         const recovery::Manifest manifest = manifest_->manifest();
-        const bool incremental = is_to_be_incremental(manifest);
-        if (incremental && pipeline.store().published_version() == manifest.snapshot.lsn) {
-            return {}; // it is what it was
+        // A second file of the same version would have other bytes (of another epoch, with other ids handed out) and the same name: until
+        // the manifest is stored, recovery would not know it, and it would push out of the log what only the snapshot before it needs.
+        if (!manifest.snapshot.name.empty() && newest_is_good_.load() && pipeline.store().published_version() == manifest.snapshot.lsn) {
+            return {};
         }
+        const bool incremental = is_to_be_incremental(manifest);
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.
         const Result<wal::SegmentStart> first_needed = log.rotate();
         if (!first_needed) {

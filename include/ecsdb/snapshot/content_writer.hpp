@@ -46,7 +46,7 @@ public:
             saved_->usable = false;
             saved_->archetypes.clear();
             saved_->archetype_end = 1;
-            saved_->counts.clear();
+            saved_->clear_counts();
         }
         write_archetypes();
         for (const Table& table : root_->schema->tables()) {

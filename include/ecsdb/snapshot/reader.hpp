@@ -49,7 +49,7 @@ public:
     /// `saved`: to be told what the snapshot holds; may be null.
     ContentLoader(storage::WriteBuffer& buffer, const FileHeader& header, Allocator& allocator, SavedState* saved) noexcept
         : loader_{buffer}, schema_{&buffer.store().schema()}, header_{&header}, saved_{saved}, numbers_{allocator},
-          more_numbers_{allocator}, content_{allocator} {}
+          more_numbers_{allocator}, encoded_{allocator}, content_{allocator} {}
 
     Result<void> begin() {
         return loader_.begin(header_->lsn) && numbers_.reserve(max_block_rows) && more_numbers_.reserve(max_block_rows) ? Result<void>{}
@@ -313,6 +313,7 @@ private:
     Result<void> add_counts(const Block& block) {
         ByteReader in{block.content};
         const auto version = in.read_le<std::uint64_t>();
+        const std::size_t begin = in.offset();
         if (!numbers_.resize_for_overwrite(block.header.rows) || !read_numbers(in, numbers_.view()) || in.remaining() != 0 ||
             std::uint64_t{block.header.first} + block.header.rows > header_->identity.next_fresh) {
             return corrupt(block, "is no list of counts");
@@ -322,7 +323,7 @@ private:
         }
         loaded_.counts.push_back({block.header.first, block.header.rows, version});
         if (version > header_->lsn) {
-            loaded_.later.add(version, block.header.first, numbers_.view());
+            loaded_.later.add(version, block.header.first, block.header.rows, block.content.subspan(begin));
             return {};
         }
         return loader_.set_counts(block.header.first, numbers_.view()) ? Result<void>{} : no_memory();
@@ -357,7 +358,12 @@ private:
             for (std::size_t i = 0; i < numbers_.size(); ++i) {
                 counts[numbers_[i] - first] = more_numbers_[i];
             }
-            loaded_.later.add(version, first, counts);
+            encoded_.clear();
+            append_numbers(encoded_, counts);
+            if (encoded_.failed()) {
+                return no_memory();
+            }
+            loaded_.later.add(version, first, end - first, encoded_.view());
             return {};
         }
         for (std::size_t i = 0; i < numbers_.size(); ++i) {
@@ -375,6 +381,7 @@ private:
     bool lies_as_saved_ = true; ///< No two archetypes of the file have become one.
     GrowArray<std::uint32_t> numbers_;
     GrowArray<std::uint32_t> more_numbers_;
+    ByteBuffer encoded_;           ///< Counts that no block has as they are.
     std::vector<TableId> columns_; ///< Of the current archetype …
     std::vector<TableId> tables_;  ///< … and those of them that have rows.
     std::uint32_t archetype_ = 0;

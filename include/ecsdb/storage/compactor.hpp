@@ -106,7 +106,8 @@ private:
 
     void start_walk() noexcept {
         part_ = Part::Records;
-        outer_ = inner_ = position_ = 0;
+        outer_ = inner_ = 0;
+        position_ = 0;
     }
 
     // The place of the walk: a tree, by what leads to it, and a position in it. Trees come and go between steps.
@@ -187,10 +188,10 @@ private:
         case Part::Rows:
             return root().archetype_end;
         case Part::Blocks:
-            return root().sparse_tables.capacity();
+            return static_cast<std::uint32_t>(root().sparse_tables.capacity());
         case Part::ContentColumns:
         case Part::Contents:
-            return root().contents.tables.capacity();
+            return static_cast<std::uint32_t>(root().contents.tables.capacity());
         default:
             return 1;
         }
@@ -202,7 +203,7 @@ private:
             return archetype == nullptr ? 0 : 1 + static_cast<std::uint32_t>(archetype->shape->columns().size());
         }
         case Part::Contents:
-            return content_table() == nullptr ? 0 : content_table()->columns.capacity();
+            return content_table() == nullptr ? 0 : static_cast<std::uint32_t>(content_table()->columns.capacity());
         default:
             return 1;
         }
@@ -224,6 +225,8 @@ private:
             }
         }
     }
+    /// Where there is something.
+    [[nodiscard]] std::uint32_t position() const noexcept { return static_cast<std::uint32_t>(position_); }
     /// The tree the walk is in, with something at its position; null, and gone on, where there is none.
     [[nodiscard]] const NodeTree* current_tree() noexcept {
         settle();
@@ -252,9 +255,9 @@ private:
         if (part_ == Part::Records) {
             return tidy_records(*found);
         }
-        if (found->has_empty_leaf(position_)) {
+        if (found->has_empty_leaf(position())) {
             NodeTree* const writable = writable_tree();
-            if (writable == nullptr || !writable->drop_leaf(workspace(), position_)) {
+            if (writable == nullptr || !writable->drop_leaf(workspace(), position())) {
                 return false;
             }
         }
@@ -266,18 +269,18 @@ private:
     bool tidy_records(const NodeTree& pages) noexcept {
         bool all_dead = true;
         for (std::uint32_t i = 0; i < pages_per_chunk; ++i) {
-            const Node* const page = pages.find(position_ + i);
+            const Node* const page = pages.find(position() + i);
             if (page == nullptr) {
                 continue;
             }
             const bool dead = page->is_shared() || EntityTable::is_dead(*page);
             all_dead = all_dead && dead;
-            if (dead && !share_dead_page(*page, position_ + i)) {
+            if (dead && !share_dead_page(*page, position() + i)) {
                 return false;
             }
         }
         if (all_dead && nobody_reads_what_was()) {
-            state_->store().entity_versions().drop_chunk(position_ / pages_per_chunk, state_->store().reclaimer(), workspace().stamp());
+            state_->store().entity_versions().drop_chunk(position() / pages_per_chunk, state_->store().reclaimer(), workspace().stamp());
         }
         position_ += pages_per_chunk;
         return true;
@@ -354,7 +357,7 @@ private:
         if (found == nullptr) {
             return true;
         }
-        if (!found->has_unwanted(position_, is_unwanted)) {
+        if (!found->has_unwanted(position(), is_unwanted)) {
             position_ = NodeTree::leaf_end(position_);
             return true;
         }
@@ -367,8 +370,8 @@ private:
             next_tree();
             return true;
         }
-        return state_->store().entity_versions().move_chunk(position_++, state_->store().reclaimer(), workspace().stamp(),
-                                                            [&](const Node& chunk) {
+        return state_->store().entity_versions().move_chunk(static_cast<std::uint32_t>(position_++), state_->store().reclaimer(),
+                                                            workspace().stamp(), [&](const Node& chunk) {
                                                                 const bool unwanted = is_unwanted(chunk);
                                                                 moved += unwanted ? chunk.bytes : 0;
                                                                 return unwanted;
@@ -382,7 +385,7 @@ private:
     Part part_ = Part::End;
     std::uint32_t outer_ = 0;
     std::uint32_t inner_ = 0;
-    std::uint32_t position_ = 0;
+    std::uint64_t position_ = 0; ///< One past the last one, too.
     std::uint64_t moved_bytes_ = 0;
     std::array<DeadPage, 16> dead_{};
     std::size_t dead_count_ = 0;

@@ -80,7 +80,21 @@ public:
     }
 
     /// One past the highest index with a page.
-    [[nodiscard]] std::uint64_t index_end() const noexcept { return static_cast<std::uint64_t>(pages_.capacity()) << geometry.shift; }
+    [[nodiscard]] std::uint64_t index_end() const noexcept {
+        return std::min(pages_.capacity() << geometry.shift, std::uint64_t{1} << Entity::index_bits);
+    }
+
+    /// The first index from `index` on where somebody lives or has lived; 2^32 where nobody does. Cost: O(pages passed).
+    [[nodiscard]] std::uint64_t next_used(std::uint64_t index) const noexcept {
+        while (index < index_end()) {
+            const EntityRecord* const record = find(static_cast<std::uint32_t>(index));
+            if (record != nullptr && (record->archetype != no_archetype || record->generation != 0)) {
+                return index;
+            }
+            index = record == nullptr ? (index | (geometry.rows() - 1U)) + 1U : index + 1;
+        }
+        return std::uint64_t{1} << Entity::index_bits;
+    }
 
     /// Calls `visit(index, const EntityRecord&)` for every index with a page, dead or alive, ascending.
     template <typename Visit>

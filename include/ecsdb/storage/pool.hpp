@@ -153,6 +153,8 @@ public:
         const std::size_t used = used_bytes();
         return std::max(options_.kept_bytes, used + used / 4);
     }
+    /// Bytes that the memory limit leaves for more nodes, at most. Writer only.
+    [[nodiscard]] std::size_t most_room() const noexcept { return room_beside(used_bytes(), reserve_is_open_); }
     /// Whether what is taken from now on may come from the reserve below the memory limit. Writer only.
     void open_reserve(bool open) noexcept { reserve_is_open_ = open; }
 
@@ -554,10 +556,10 @@ private:
     [[nodiscard]] std::size_t limit_of(bool with_reserve) const noexcept {
         return options_.memory_limit - (with_reserve ? 0 : std::min(options_.reserve_bytes, options_.memory_limit));
     }
-    [[nodiscard]] std::size_t room_below_limit(bool with_reserve = false) const noexcept {
-        const std::size_t limit = limit_of(with_reserve);
-        return limit - std::min(limit, allocated_bytes());
+    [[nodiscard]] std::size_t room_beside(std::size_t bytes, bool with_reserve) const noexcept {
+        return limit_of(with_reserve) - std::min(limit_of(with_reserve), bytes);
     }
+    [[nodiscard]] std::size_t room_below_limit(bool open = false) const noexcept { return room_beside(allocated_bytes(), open); }
     /// Any thread.
     Block* new_block(std::size_t bytes, bool with_reserve = false) noexcept {
         const std::size_t before = allocated_bytes_.fetch_add(bytes, std::memory_order_relaxed);

@@ -25,8 +25,7 @@ class NodeTree {
         std::array<Node*, leaf_size> nodes;
     };
     struct Top : Node {
-        std::uint32_t capacity; ///< Positions the leaves have room for; kept, because every look-up compares with it.
-        std::uint32_t reserved;
+        std::uint64_t capacity; ///< Positions the leaves have room for; kept, because every look-up compares with it.
 
         [[nodiscard]] Leaf** leaves() noexcept { return reinterpret_cast<Leaf**>(this + 1); }
         [[nodiscard]] Leaf* const* leaves() const noexcept { return reinterpret_cast<Leaf* const*>(this + 1); }
@@ -51,8 +50,8 @@ public:
         return leaf == nullptr ? nullptr : leaf->nodes[position & (leaf_size - 1U)];
     }
 
-    /// Positions beyond this have no node.
-    [[nodiscard]] std::uint32_t capacity() const noexcept { return top_ == nullptr ? 0 : top_->capacity; }
+    /// Positions beyond this have no node. At most 2^32.
+    [[nodiscard]] std::uint64_t capacity() const noexcept { return top_ == nullptr ? 0 : top_->capacity; }
 
     /// The place of `position`'s node, in a leaf of this batch; grows the tree where needed. Null when memory is refused.
     [[nodiscard]] Node** writable_place(Workspace& workspace, std::uint32_t position) noexcept {
@@ -124,10 +123,11 @@ public:
     /// Lets go of the nodes from `first` on, in ascending order. Outside transactions only. False when memory for the changed path is
     /// refused: nodes before that path are gone by then, those after it are still there, and to truncate again goes on with them.
     bool truncate(Workspace& workspace, std::uint32_t first) noexcept {
-        for (std::uint32_t position = first; position < capacity();) {
+        for (std::uint64_t next = first; next < capacity();) {
+            const auto position = static_cast<std::uint32_t>(next);
             Leaf* const leaf = top_->leaves()[position >> leaf_shift];
             if (leaf == nullptr) {
-                position = (position | (leaf_size - 1U)) + 1U;
+                next = leaf_end(position);
                 continue;
             }
             if (leaf->nodes[position & (leaf_size - 1U)] != nullptr) {
@@ -137,12 +137,11 @@ public:
                 }
                 workspace.release(std::exchange(*place, nullptr));
             }
-            ++position;
-            if ((position & (leaf_size - 1U)) == 0 && position - leaf_size >= first) {
+            if (++next == leaf_end(position) && next - leaf_size >= first) {
                 if (workspace.own(top_) == nullptr) {
                     return false;
                 }
-                workspace.release(std::exchange(top_->leaves()[(position - 1U) >> leaf_shift], nullptr));
+                workspace.release(std::exchange(top_->leaves()[position >> leaf_shift], nullptr));
             }
         }
         return true;
@@ -189,7 +188,7 @@ public:
                 }
             }
         }
-        gone(std::uint64_t{capacity()}, end - capacity());
+        gone(capacity(), end - capacity());
     }
 
     /// Whether the leaf of `position`, which lies below `capacity()`, is there and leads nowhere.
@@ -206,7 +205,7 @@ public:
         return true;
     }
     /// One past the last position of the leaf of `position`.
-    [[nodiscard]] static constexpr std::uint32_t leaf_end(std::uint32_t position) noexcept { return (position | (leaf_size - 1U)) + 1U; }
+    [[nodiscard]] static constexpr std::uint64_t leaf_end(std::uint64_t position) noexcept { return (position | (leaf_size - 1U)) + 1U; }
 
     /// Whether `is_unwanted(const Node&)` holds for the top, the leaf of `position` (below `capacity()`), or a node from there to its end.
     template <typename Unwanted>
@@ -217,11 +216,12 @@ public:
                                     std::any_of(leaf->nodes.begin() + (position & (leaf_size - 1U)), leaf->nodes.end(),
                                                 [&](const Node* node) { return node != nullptr && is_unwanted(*node); })));
     }
-    /// Puts copies of this batch in the places of those, until `moved`, the bytes of all nodes moved so far, is `enough`. `position` goes
-    /// on to where it got, at most the end of the leaf. False when memory is refused.
+    /// Puts copies of this batch in the places of those from `next` on, until `moved`, the bytes of all nodes moved so far, is `enough`.
+    /// `next` goes on to where it got, at most the end of the leaf. False when memory is refused.
     template <typename Unwanted>
-    [[nodiscard]] bool move_unwanted(Workspace& workspace, std::uint32_t& position, std::size_t& moved, std::size_t enough,
+    [[nodiscard]] bool move_unwanted(Workspace& workspace, std::uint64_t& next, std::size_t& moved, std::size_t enough,
                                      Unwanted&& is_unwanted) noexcept {
+        const auto position = static_cast<std::uint32_t>(next);
         if (is_unwanted(static_cast<const Node&>(*top_)) && workspace.own(top_) == nullptr) {
             return false;
         }
@@ -229,9 +229,10 @@ public:
         if (leaf != nullptr && is_unwanted(static_cast<const Node&>(*leaf)) && writable_place(workspace, position) == nullptr) {
             return false;
         }
-        for (const std::uint32_t end = leaf_end(position); position < end && moved < enough; ++position) {
-            if (const Node* const node = find(position); node != nullptr && is_unwanted(*node)) {
-                if (writable(workspace, position) == nullptr) {
+        for (const std::uint64_t end = leaf_end(next); next < end && moved < enough; ++next) {
+            const auto at = static_cast<std::uint32_t>(next);
+            if (const Node* const node = find(at); node != nullptr && is_unwanted(*node)) {
+                if (writable(workspace, at) == nullptr) {
                     return false;
                 }
                 moved += node->bytes;
@@ -263,9 +264,11 @@ public:
 
 private:
     ECSDB_NOINLINE bool grow(Workspace& workspace, std::uint32_t leaf_count) noexcept {
-        // The first top holds a few leaves, then it doubles while small; large ones grow by a quarter.
+        // The first top holds a few leaves, then it doubles while small; large ones grow by a quarter, up to all there can be.
+        constexpr std::uint32_t most = 1U << (32U - leaf_shift);
         const std::uint32_t old_count = top_ == nullptr ? 0 : top_->leaf_count();
-        const std::uint32_t count = std::max({leaf_count, std::uint32_t{4}, old_count < 64 ? old_count * 2 : old_count + old_count / 4});
+        const std::uint32_t count =
+            std::min(most, std::max({leaf_count, std::uint32_t{4}, old_count < 64 ? old_count * 2 : old_count + old_count / 4}));
         auto* const larger = static_cast<Top*>(workspace.allocate_zeroed(static_cast<std::uint32_t>(sizeof(Top) + count * sizeof(Leaf*))));
         if (larger == nullptr) {
             return false;
@@ -274,7 +277,7 @@ private:
             std::copy_n(top_->leaves(), old_count, larger->leaves());
             workspace.release(top_);
         }
-        larger->capacity = larger->leaf_count() << leaf_shift;
+        larger->capacity = std::uint64_t{std::min(larger->leaf_count(), most)} << leaf_shift; // the pool may have given more
         top_ = larger;
         return true;
     }

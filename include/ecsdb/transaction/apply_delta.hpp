@@ -28,8 +28,9 @@ namespace ecsdb::transaction {
 /// its scratch memory from delta to delta.
 class DeltaApplier {
 public:
-    /// `index_limit`: entities with this index or a higher one are refused. An index costs memory even alone (4 bytes for each one below
-    /// it), and a range of entities takes no bytes per entity: bound it where deltas come from somebody not trusted.
+    /// `index_limit`: entities with this index or a higher one are refused. An index costs memory even alone (a byte for each 512 below it,
+    /// and one for each 8 where it has a text or blob), and a range of entities takes no bytes per entity: bound it, or the store's memory,
+    /// where deltas come from somebody not trusted.
     explicit DeltaApplier(storage::WriteBuffer& state, std::uint64_t index_limit = std::uint64_t{1} << Entity::index_bits) noexcept
         : state_{&state}, checks_{state.store().schema()}, index_limit_{index_limit}, row_{state.store().allocator()} {}
 
@@ -77,9 +78,13 @@ public:
         return delta::validate(view, checks_);
     }
 
-    /// Does what a sound delta says, inside the running transaction; after an error that must be undone. `Corrupt`, `OutOfMemory`.
+    /// Does what a sound delta says, inside the running transaction; after an error that must be undone. `Corrupt`, `OutOfMemory`: a few
+    /// bytes may name billions of entities; where there cannot be memory for so many below the limit, none is taken.
     [[nodiscard]] Result<void> impose(const delta::DeltaView& view) {
         const delta::Header& header = view.header();
+        if (auto fits = check_room(view); !fits) {
+            return fits;
+        }
         state_->counts().set_counting(header.counted);
         absolute_ = header.absolute;
         problem_ = nullptr;
@@ -125,6 +130,46 @@ public:
     }
 
 private:
+    /// Whether the memory limit leaves room for the entities a delta names where nobody has lived: counts the least they can take.
+    [[nodiscard]] Result<void> check_room(const delta::DeltaView& view) const {
+        constexpr std::uint64_t row_bytes = sizeof(std::uint32_t);     // its index in its archetype
+        constexpr std::uint64_t counter_bytes = sizeof(std::uint32_t); // of how often it was changed
+        const std::uint64_t known = state_->root().entities.index_end();
+        std::uint64_t of_destroyed = 0; // the same indices may come to life
+        std::uint64_t of_created = 0;
+        std::uint64_t named = 0;
+        std::uint32_t first = 0;
+        std::uint32_t most = 0;
+        view.for_each_section([&](const delta::Section& section) {
+            if (!section.is(delta::SectionKind::Entities)) {
+                return;
+            }
+            delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) {
+                const std::uint64_t end = std::uint64_t{range.first} + range.count;
+                const std::uint64_t fresh = end - std::clamp<std::uint64_t>(known, range.first, end);
+                named += range.count;
+                if (range.count > most) {
+                    most = range.count;
+                    first = range.first;
+                }
+                if (range.created) {
+                    of_created += fresh * (sizeof(storage::EntityRecord) + counter_bytes) + range.count * row_bytes;
+                } else {
+                    of_destroyed += fresh * sizeof(storage::EntityRecord);
+                }
+            });
+        });
+        const std::uint64_t needed = std::max(of_created, of_destroyed);
+        const std::uint64_t room = state_->store().pool().most_room();
+        if (needed <= room) {
+            return {};
+        }
+        return Error{ErrorCode::OutOfMemory, "delta to version " + std::to_string(view.header().to) + ": names " + std::to_string(named) +
+                                                 " entities, " + std::to_string(most) + " of them from index " + std::to_string(first) +
+                                                 " on, which take " + std::to_string(needed) + " bytes at least; the memory limit leaves " +
+                                                 std::to_string(room)};
+    }
+
     void prefetch_row(const storage::Prefetcher& prefetcher, std::uint32_t index, TableId table) const noexcept {
         const storage::EntityRecord* const record = state_->root().entities.find(index);
         if (record != nullptr && record->archetype != storage::no_archetype) {

@@ -45,10 +45,12 @@ public:
         // Whatever became of the transaction: what is published tells which ids are free.
         EntityIds& ids = pipeline_->ids();
         const storage::Root& root = *pipeline_->store().published();
-        ids.keep_free([&](std::uint32_t index) {
-            const storage::EntityRecord* const record = root.entities.find(index);
-            return record == nullptr ? 0 : record->archetype == storage::no_archetype ? record->generation : EntityIds::living;
-        });
+        ids.keep_free(
+            [&](std::uint32_t index) {
+                const storage::EntityRecord* const record = root.entities.find(index);
+                return record == nullptr ? 0 : record->archetype == storage::no_archetype ? record->generation : EntityIds::living;
+            },
+            [&](std::uint64_t index) { return root.entities.next_used(index); });
         if (fresh_before_ < fresh_end_) {
             root.entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
                 const bool ours = index >= fresh_before_ && index < fresh_end_ && record.archetype == storage::no_archetype;
@@ -77,8 +79,7 @@ protected:
         counted_ = view->header().counted;
         absolute_ = view->header().absolute;
         sections_ = view->section_bytes();
-        HighestIds highest;
-        view->visit(highest);
+        HighestIds highest = highest_of(*view);
         if (const std::uint64_t known = pipeline_->ids().next_fresh(); highest.end > known + highest.count + most_indices_skipped) {
             return Error{ErrorCode::Corrupt, "delta: brings entity index " + std::to_string(highest.end - 1) + ", and no index beyond " +
                                                  std::to_string(known) + " has been used so far"};
@@ -98,13 +99,20 @@ private:
         std::uint64_t end = 0;
         std::uint64_t count = 0;
         std::uint32_t generation = 0;
-        void created(Entity entity) noexcept {
-            ++count;
-            end = std::max(end, std::uint64_t{entity.index()} + 1);
-            generation = std::max(generation, entity.generation());
-        }
-        void destroyed(Entity entity) noexcept { created(entity); }
     };
+    [[nodiscard]] static HighestIds highest_of(const delta::DeltaView& view) {
+        HighestIds highest;
+        view.for_each_section([&](const delta::Section& section) {
+            if (section.is(delta::SectionKind::Entities)) {
+                delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) {
+                    highest.count += range.count;
+                    highest.end = std::max(highest.end, std::uint64_t{range.first} + range.count);
+                    highest.generation = std::max(highest.generation, range.generation);
+                });
+            }
+        });
+        return highest;
+    }
 
     /// What comes to life here must not be handed out meanwhile.
     [[nodiscard]] Result<void> take_ids(const HighestIds& highest) {

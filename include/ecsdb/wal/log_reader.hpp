@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/core/entity.hpp"
 #include "ecsdb/core/list.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/io/file_system.hpp"
@@ -280,8 +281,12 @@ private:
             if (frame.payload.size() != sizeof(std::uint64_t)) {
                 return std::string{"the note does not hold one number"};
             }
+            const auto number = load_le<std::uint64_t>(frame.payload.data());
+            if (header.type == FrameType::Reserve && number > std::uint64_t{1} << Entity::index_bits) {
+                return "the note's index mark is " + std::to_string(number) + ", and there are 2^32 indices";
+            }
             std::uint64_t& mark = header.type == FrameType::Reserve ? scan_.reserve_mark : scan_.snapshot_lsn;
-            mark = std::max(mark, load_le<std::uint64_t>(frame.payload.data()));
+            mark = std::max(mark, number);
             return std::string{};
         }
         case FrameType::CleanClose:
