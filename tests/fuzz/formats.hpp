@@ -66,6 +66,17 @@ inline void load_anything(const formats::Format& format, std::span<const std::by
     require(std::ranges::equal(saved(third, formats::PecsFormat{}).view(), of_second.view()), "and is the same then");
 }
 
+/// The file behind the first byte of an input, which ends with the CRC-64 of all before: made right, unless the byte's top bit is set.
+[[nodiscard]] inline std::vector<std::byte> sealed(std::span<const std::byte> input) {
+    constexpr std::size_t checksum_size = sizeof(std::uint64_t);
+    std::vector<std::byte> file{input.begin() + 1, input.end()};
+    if (file.size() >= checksum_size && (input[0] & std::byte{0x80}) == std::byte{}) {
+        const std::size_t end = file.size() - checksum_size;
+        store_le<std::uint64_t>(file.data() + end, crc64_xz(std::span{file}.first(end)));
+    }
+    return file;
+}
+
 /// What the first byte of an input says about how the rest is to be loaded.
 [[nodiscard]] inline formats::LoadOptions options_from(std::uint8_t bits) {
     formats::LoadOptions options;

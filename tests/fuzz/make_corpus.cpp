@@ -1,5 +1,6 @@
 // Writes seeds for the fuzzers into a directory: what a small world leaves behind, and schemas. `make_corpus DIRECTORY`
 #include "ecsdb/formats/json_writer.hpp"
+#include "ecsdb/formats/native.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
 #include "ecsdb/schema/encode.hpp"
@@ -36,15 +37,19 @@ std::vector<std::byte> bytes_of(FileSystem& files, const std::string& path) {
     return *std::move(bytes);
 }
 
-/// A view in both formats, each behind the byte that says how a fuzzer is to load it.
+/// A view in each format, behind the byte that says how a fuzzer is to load it.
 void write_formats(const std::string& root, const std::string& name, const View& view) {
     SystemAllocator allocator;
-    ByteBuffer pecs{allocator};
-    pecs.append_le<std::uint8_t>(0);
-    ByteBuffer bytes{allocator};
-    fuzz::require(formats::save(view, formats::PecsFormat{}, bytes).has_value(), "a view can be saved");
-    pecs.append(bytes.view());
-    write(root + "/pecs", name, pecs.view());
+    const formats::PecsFormat pecs;
+    const formats::NativeFormat native;
+    for (const formats::Format* const format : {static_cast<const formats::Format*>(&pecs), static_cast<const formats::Format*>(&native)}) {
+        ByteBuffer bytes{allocator};
+        fuzz::require(formats::save(view, *format, bytes).has_value(), "a view can be saved");
+        ByteBuffer seed{allocator};
+        seed.append_le<std::uint8_t>(0);
+        seed.append(bytes.view());
+        write(root + "/" + std::string{format->format_name()}, name, seed.view());
+    }
     // Without nlohmann-json there is no format to read it, but one to write it.
     const formats::SaveOptions options;
     auto selection = formats::Selection::of(view, options);
@@ -85,6 +90,49 @@ void write_every_kind(const std::string& root) {
     }
 }
 
+/// A full snapshot and incremental ones on it, each behind its length.
+void write_chain(const std::string& root, std::uint64_t seed) {
+    SimulatedFileSystem files;
+    SimulatedClock clock;
+    Options options;
+    options.directory = "world";
+    options.durability = Durability::Synced;
+    options.file_system = &files;
+    options.clock = &clock;
+    options.own_thread = false;
+    options.incremental_snapshots = 4;
+    options.incremental_percent = 1000;
+    options.compress_snapshots = seed % 3 == 0;
+    auto world = World::open(options);
+    fuzz::require(world.has_value(), "a world can be made");
+    Program program{seed};
+    State state;
+    for (std::uint64_t link = 0; link <= 1 + seed % 4; ++link) {
+        for (std::uint64_t i = 0; i < (link == 0 ? 3 * seed : 2); ++i) {
+            State after = state;
+            auto tx = world->begin();
+            static_cast<void>(program.fill(tx, after, 1 + seed));
+            if (tx.commit()) {
+                state = std::move(after);
+            }
+        }
+        static_cast<void>(world->update<Spot>([](Spot& spot) { Program::turn(spot); }));
+        fuzz::require(world->snapshot().has_value(), "a world can be saved");
+    }
+    fuzz::require(world->snapshot_state().builds_on != 0, "there is a chain");
+    const auto manifest = recovery::load_manifest(files, "world");
+    fuzz::require(manifest.has_value(), "there is a manifest");
+    SystemAllocator allocator;
+    ByteBuffer chain{allocator};
+    for (const auto& path :
+         recovery::paths_of("world", recovery::chain_of(manifest->manifest.snapshot_bases, manifest->manifest.snapshot))) {
+        const auto file = bytes_of(files, path);
+        chain.append_le<std::uint32_t>(static_cast<std::uint32_t>(file.size()));
+        chain.append(file);
+    }
+    write(root + "/chain", std::to_string(seed), chain.view());
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -94,11 +142,12 @@ int main(int count, char** arguments) {
     }
     const std::string root = arguments[1];
     // libFuzzer adds what it learns: tests are to begin with the same seeds each time.
-    for (const char* const name : {"delta", "json", "log", "manifest", "pecs", "schema", "schema_toml", "snapshot"}) {
+    for (const char* const name : {"chain", "delta", "json", "log", "manifest", "native", "pecs", "schema", "schema_toml", "snapshot"}) {
         std::filesystem::remove_all(root + "/" + name);
     }
     write_every_kind(root);
     for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        write_chain(root, seed);
         SimulatedFileSystem files;
         SimulatedClock clock;
         Options options;

@@ -584,6 +584,68 @@ TEST_CASE("a crash at any point of a migration leaves the old database or the ne
     CHECK(news > 0);
 }
 
+TEST_CASE("a database whose snapshots build on each other is migrated whole, or not at all", "[migration][crash]") {
+    SimulatedFileSystem files;
+    const auto incremental = [](ecsdb::FileSystem& on_files) {
+        auto options = on(on_files);
+        options.incremental_snapshots = 3;
+        options.incremental_percent = 1000;
+        return options;
+    };
+    files.record_history();
+    const std::string second = "[tables.health]\nversion = 2\nfields = [ { name = \"hp\", type = \"u32\" }, "
+                               "{ name = \"regeneration\", type = \"f32\", default = 1.5 }, { name = \"mana\", type = \"u8\" } ]\n";
+    {
+        Db db = required(ecsdb::open_migrating(incremental(files), schema(health_1)));
+        for (std::uint8_t i = 0; i < 30; ++i) {
+            wounded(db, i, 0.5F);
+            if (i % 4 == 3) {
+                require(db.snapshot()); // a whole chain, and one of two links
+            }
+        }
+        REQUIRE(db.snapshot_state().builds_on == 2);
+    }
+    const std::size_t first = files.changes();
+    const Seen old = [&] {
+        auto image = files.after_crash_at(first, {.keep = KeepPending::All});
+        return look_at(*image);
+    }();
+    const auto report = required(ecsdb::migrate(incremental(files), schema(second)));
+    CHECK(report.migrated);
+    CHECK(report.rows == 30);
+    const std::size_t last = files.changes();
+    const Seen fresh = [&] {
+        auto image = files.after_crash_at(last, {.keep = KeepPending::None});
+        return look_at(*image);
+    }();
+    CHECK(fresh.schema == schema(second).hash());
+    for (std::size_t change = first; change <= last; ++change) {
+        for (const KeepPending keep : {KeepPending::None, KeepPending::All, KeepPending::Subset}) {
+            CAPTURE(change, first, last, int(keep));
+            CrashPlan plan;
+            plan.keep = keep;
+            plan.seed = change;
+            plan.tear = change % 3 == 0 ? 1 : 512;
+            auto image = files.after_crash_at(change, plan);
+            const Seen seen = look_at(*image);
+            CHECK(seen.hash == (seen.schema == old.schema ? old.hash : fresh.hash));
+            std::uint64_t hash = 0;
+            {
+                Db db = required(ecsdb::open_migrating(incremental(*image), schema(second)));
+                CHECK(db.read().hash() == fresh.hash);
+                CHECK(db.snapshot_state().builds_on == 0); // nothing of the old schema is built on
+                for (std::size_t link = 0; link < 3; ++link) {
+                    add(db, "health", [](ecsdb::Row& row, auto&) { require(row.set("mana", std::uint8_t{1})); });
+                    require(db.snapshot());
+                    CHECK(db.snapshot_state().builds_on == link + 1);
+                }
+                hash = db.read().hash();
+            }
+            CHECK(look_at(*image).hash == hash);
+        }
+    }
+}
+
 TEST_CASE("a file system that fails anywhere in a migration leaves the old database or the new one", "[migration][fault]") {
     SimulatedFileSystem files;
     const std::string second = "[tables.health]\nversion = 2\nfields = [ { name = \"hp\", type = \"u32\" }, "

@@ -87,6 +87,49 @@ TEST_CASE("a backup made while several threads write is one whole version", "[re
     }
 }
 
+TEST_CASE("backups made while a chain of snapshots grows and gives way are whole versions", "[recovery][backup][threads]") {
+    SimulatedFileSystem files;
+    auto options = on(files, ecsdb::Durability::Logged);
+    options.own_thread = true;
+    options.snapshot_transactions = 40;
+    options.incremental_snapshots = 3;
+    options.incremental_percent = 1000;
+    std::vector<ecsdb::BackupReport> made;
+    {
+        World world = open_or_fail(options);
+        std::atomic<bool> done{false};
+        std::atomic<std::uint64_t> failed{0};
+        std::thread writer{[&] {
+            Workload workload;
+            for (std::uint32_t i = 0; !done.load(); ++i) {
+                failed += workload.round(world, i) ? 0U : 1U;
+            }
+        }};
+        // Until a full snapshot has followed a whole chain, and the chain's files were removed.
+        while (world.snapshot_state().taken < 9 || made.size() < 4) {
+            auto backup = ecsdb::backup(world, "copy" + std::to_string(made.size()));
+            if (!backup) {
+                done.store(true);
+                writer.join();
+                FAIL(backup.error().to_string());
+            }
+            made.push_back(*backup);
+        }
+        done.store(true);
+        writer.join();
+        CHECK(failed == 0);
+        CHECK(world.snapshot_state().working);
+    }
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        const std::string directory = "copy" + std::to_string(i);
+        CHECK(ecsdb::verify(directory, {.file_system = &files})->sound());
+        World copy = open_or_fail(at(files, directory));
+        CHECK(copy.version() == made[i].version);
+        CHECK(copy.read().hash() == made[i].hash);
+    }
+    CHECK(ecsdb::verify("world", {.file_system = &files})->sound());
+}
+
 TEST_CASE("a backup that crashes or fails anywhere is no database, and harms nothing", "[recovery][backup][crash][fault]") {
     SimulatedFileSystem disk;
     Workload workload;

@@ -10,7 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <random>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace faults_test {
 
@@ -277,6 +281,56 @@ TEST_CASE("one process writes: a second is refused, a dead one's lock is taken o
     World world = open_or_fail(options);
     CHECK(world.version() == 2);
     CHECK_FALSE(world.recovery_report().clean);
+}
+
+TEST_CASE("a process forks while snapshots are being taken: the child is refused at once, and the parent's go on", "[recovery][process]") {
+    ecsdb::test::ScratchDirectory scratch;
+    ecsdb::Options options;
+    options.directory = scratch.file("world");
+    options.durability = ecsdb::Durability::Logged;
+    options.snapshot_transactions = 20;
+    options.incremental_snapshots = 3;
+    options.incremental_percent = 1000;
+    options.compress_snapshots = true;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(options);
+        std::atomic<bool> done{false};
+        std::atomic<std::uint64_t> failed{0};
+        std::thread writer{[&] {
+            Workload workload;
+            for (std::uint32_t i = 0; !done.load(); ++i) {
+                failed += workload.round(world, i) ? 0U : 1U;
+            }
+        }};
+        std::vector<int> outcomes;
+        for (int round = 0; round < 40 || world.snapshot_state().taken < 6; ++round) {
+            const pid_t child = ::fork();
+            if (child == 0) {
+                ::alarm(30); // should it wait for a thread that is not there
+                const auto forked = [](const auto& result) { return !result && result.error().code() == ErrorCode::Forked; };
+                int wrong = forked(world.snapshot()) ? 0 : 1;
+                wrong |= forked(world.snapshot_if_due()) ? 0 : 2;
+                wrong |= forked(world.update(ecsdb::Entity{}, Purse{}).wait()) ? 0 : 4;
+                {
+                    const World ended = std::move(world); // takes nothing from the parent
+                }
+                ::_exit(wrong);
+            }
+            int status = 0;
+            static_cast<void>(::waitpid(child, &status, 0));
+            outcomes.push_back(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+        }
+        done.store(true);
+        writer.join();
+        CHECK(failed == 0);
+        CHECK(outcomes == std::vector<int>(outcomes.size(), 0));
+        CHECK(world.snapshot_state().working);
+        hash = world.read().hash();
+        require(world.close());
+    }
+    CHECK(ecsdb::verify(options.directory, {})->sound());
+    CHECK(open_or_fail(options).read().hash() == hash);
 }
 
 } // namespace faults_test

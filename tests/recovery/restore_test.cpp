@@ -116,6 +116,59 @@ TEST_CASE("every archived version is restored as it was", "[recovery][archive][r
     CHECK(newest.end_of_archive);
 }
 
+TEST_CASE("an archive of a database whose snapshots build on each other reaches every version, too", "[recovery][archive][restore]") {
+    SimulatedFileSystem files;
+    SimulatedClock clock;
+    Workload workload;
+    std::size_t longest = 0;
+    for (std::uint32_t opening = 0; opening < 3; ++opening) {
+        auto options = archived(files, clock);
+        options.incremental_snapshots = 2;
+        options.incremental_percent = 1000;
+        World world = open_or_fail(options);
+        for (std::uint32_t i = 0; i < 8; ++i) {
+            REQUIRE(workload.round(world, opening * 8 + i));
+            clock.advance(1'000'000'000);
+            require(world.snapshot());
+            longest = std::max(longest, world.snapshot_state().builds_on);
+        }
+        require(ecsdb::archive_now(world.engine()));
+        if (opening != 1) {
+            require(world.close());
+        }
+    }
+    CHECK(longest == 2);
+    const auto report = proven(files);
+    INFO(told(report));
+    CHECK(report.sound());
+    for (std::uint64_t version = 0; version <= workload.acknowledged; ++version) {
+        CAPTURE(version);
+        const std::string directory = "at" + std::to_string(version);
+        const auto done = restored(files, directory, RestoreTarget::at_version(version));
+        CHECK(done.version == version);
+        if (const auto known = workload.hashes.find(version); known != workload.hashes.end()) {
+            CHECK(done.hash == known->second);
+        }
+    }
+    // What was restored goes on with chains of its own.
+    auto options = at(files, "at" + std::to_string(workload.acknowledged));
+    options.incremental_snapshots = 2;
+    options.incremental_percent = 1000;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(options);
+        for (const std::size_t links : {1U, 2U, 0U}) {
+            auto tx = world.begin();
+            tx.create(Purse{1});
+            require(tx.commit());
+            require(world.snapshot());
+            CHECK(world.snapshot_state().builds_on == links);
+        }
+        hash = world.read().hash();
+    }
+    CHECK(open_or_fail(options).read().hash() == hash);
+}
+
 TEST_CASE("what the archive does not reach is refused, and so is a directory in use", "[recovery][archive][restore]") {
     Archived world;
     const auto code = [&](const std::string& directory, const RestoreTarget& target) {

@@ -3,6 +3,10 @@
 #include "recovery/world.hpp"
 #include "support/storage_fixture.hpp"
 
+#include <memory>
+#include <optional>
+#include <utility>
+
 namespace ecsdb::test::refused_memory_test {
 
 using namespace recovery_test;
@@ -96,6 +100,75 @@ TEST_CASE("memory refused at any call while saving leaves the database as it is,
         require(tx.commit());
         require(world.snapshot());
     }
+    CHECK(allocator.live_bytes == 0);
+}
+
+TEST_CASE("memory refused at any call while saving what has changed leaves the chain as it is, and the next snapshot is taken",
+          "[simulation][memory]") {
+    const bool sticky = GENERATE(false, true);
+    const bool compressed = GENERATE(false, true);
+    const auto incremental = [compressed](FileSystem& files) {
+        auto options = on(files);
+        options.incremental_snapshots = 8;
+        options.incremental_percent = 1000;
+        options.compress_snapshots = compressed;
+        return options;
+    };
+    SimulatedFileSystem disk;
+    std::uint64_t hash = 0;
+    {
+        World world = open_or_fail(incremental(disk));
+        Workload workload;
+        for (std::uint32_t i = 0; i < 12; ++i) {
+            REQUIRE(workload.round(world, i));
+            if (i % 4 == 2) {
+                require(world.snapshot()); // a full one, two links, and some log behind them
+            }
+        }
+        hash = world.read().hash();
+        REQUIRE(world.snapshot_state().builds_on == 2);
+    }
+    CountingAllocator allocator;
+    std::unique_ptr<SimulatedFileSystem> copy;
+    std::optional<World> world;
+    const std::uint64_t calls = refuse_each(
+        allocator, sticky,
+        [&]() -> Result<void> {
+            const std::uint64_t call = std::exchange(sticky ? allocator.refuse_from : allocator.refuse_call, CountingAllocator::never);
+            world.reset();
+            copy = disk.after_crash({.keep = ecsdb::KeepPending::Cached});
+            auto options = incremental(*copy);
+            options.allocator = &allocator;
+            world.emplace(open_or_fail(options));
+            REQUIRE(world->snapshot_state().builds_on == 2);
+            allocator.calls = allocator.refused = 0;
+            (sticky ? allocator.refuse_from : allocator.refuse_call) = call;
+            Result<void> done = world->snapshot();
+            if (done) {
+                allocator.refuse_call = allocator.refuse_from = CountingAllocator::never;
+                CHECK(world->snapshot_state().builds_on == 3);
+                const auto crashed = copy->after_crash({});
+                CHECK(open_or_fail(incremental(*crashed)).read().hash() == hash);
+            }
+            return done;
+        },
+        [&] {
+            // The chain is as it was, for whoever comes after a crash, and the same process goes on with it.
+            const auto crashed = copy->after_crash({});
+            CHECK(open_or_fail(incremental(*crashed)).read().hash() == hash);
+            require(world->resume()); // a new segment the manifest does not name stops the log
+            for (int i = 0; i < 2; ++i) {
+                auto tx = world->begin();
+                tx.create(Purse{1});
+                require(tx.commit());
+                require(world->snapshot());
+            }
+            const std::uint64_t now = world->read().hash();
+            const auto later = copy->after_crash({});
+            CHECK(open_or_fail(incremental(*later)).read().hash() == now);
+        });
+    CHECK(calls > 3);
+    world.reset();
     CHECK(allocator.live_bytes == 0);
 }
 
