@@ -52,12 +52,12 @@ ECSDB_ALWAYS_INLINE void copy_row(void* to, const void* from, std::size_t bytes)
     auto* const target = static_cast<std::byte*>(to);
     const auto* const source = static_cast<const std::byte*>(from);
     // The first and the last bytes, which meet or overlap in between.
-    const auto both_ends = [&]<std::size_t half>(std::array<std::byte, half> first) {
-        std::array<std::byte, half> last;
-        std::memcpy(first.data(), source, half);
-        std::memcpy(last.data(), source + bytes - half, half);
-        std::memcpy(target, first.data(), half);
-        std::memcpy(target + bytes - half, last.data(), half);
+    const auto both_ends = [&]<std::size_t Half>(std::array<std::byte, Half> first) {
+        std::array<std::byte, Half> last;
+        std::memcpy(first.data(), source, Half);
+        std::memcpy(last.data(), source + bytes - Half, Half);
+        std::memcpy(target, first.data(), Half);
+        std::memcpy(target + bytes - Half, last.data(), Half);
     };
     if (bytes > 32) [[unlikely]] {
         std::memcpy(target, source, bytes);

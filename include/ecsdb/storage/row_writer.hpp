@@ -126,7 +126,7 @@ protected:
     // Rows of archetypes
 
     /// Adds a row for `index` to every column. Component bytes are zero, or, if they are all filled at once, whatever lay there.
-    template <bool zeroed = true>
+    template <bool Zeroed = true>
     bool append_row(Archetype& home, std::uint32_t index) noexcept {
         if (!note_rows(home)) {
             return false;
@@ -148,7 +148,7 @@ protected:
             if (place == nullptr || (note && !workspace_.undo().note(place, geometry.stride))) {
                 return false;
             }
-            if constexpr (zeroed) {
+            if constexpr (Zeroed) {
                 std::memset(place, 0, geometry.stride);
             }
         }
