@@ -220,7 +220,7 @@ public:
     template <typename T>
     [[nodiscard]] std::optional<T> get(Entity entity, FieldHandle<T> field) const noexcept {
         const View view = read();
-        const std::byte* const row = view ? view.find_row(entity, field.table) : nullptr;
+        const std::byte* const row = view && field.fits(schema()) ? view.find_row(entity, field.table) : nullptr;
         if (row == nullptr) {
             return std::nullopt;
         }

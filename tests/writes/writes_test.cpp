@@ -73,6 +73,65 @@ TEST_CASE("single operations by table id refuse what is no row of it, and queue 
     CHECK_FALSE(db.get(entity, FieldHandle<float>{world.position, 0, 0}));
 }
 
+TEST_CASE("by name, what is in no schema is refused or not there, in every form and view", "[writes]") {
+    Untyped world;
+    Database<>& db = world.db;
+    const Entity entity = world.create();
+    const Position here{1, 2, 3};
+    const auto wrong = GENERATE(TableId{5}, TableId{999}, no_table);
+    CAPTURE(wrong);
+    const auto refused = [](const auto& result) { return code_of(result) == ErrorCode::InvalidArgument; };
+
+    const Result<void> in_function = db.execute([&](auto& state) -> Result<void> {
+        CHECK(refused(state.insert_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.update_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.set_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.set_row(entity, wrong, {})));
+        CHECK(refused(state.remove_row(entity, wrong)));
+        CHECK(state.find_row(entity, wrong) == nullptr);
+        CHECK(refused(state.insert_row(entity, world.position, bytes(here).first(11))));
+        CHECK(refused(state.set_row(entity, world.position, {})));
+        CHECK(refused(state.set_row(entity, world.visible, bytes(here))));
+        CHECK(refused(state.update_row(entity, world.account, bytes(here))));
+        return state.insert_row(entity, world.position, bytes(here)); // nothing of this spoils what is right
+    });
+    CHECK(in_function);
+
+    const auto view = db.read();
+    CHECK(view.find_row(entity, wrong) == nullptr);
+    CHECK(view.count_rows(wrong) == 0);
+    CHECK(view.table_figures(wrong).rows == 0);
+    const auto walked = [&](std::span<const TableId> tables) {
+        std::size_t rows = 0;
+        view.for_each_row(tables, [&](Entity, const std::byte* const*) { ++rows; });
+        return rows;
+    };
+    CHECK(walked(std::array{world.position}) == 1);
+    CHECK(walked(std::array{wrong}) == 0);
+    CHECK(walked(std::array{world.position, wrong}) == 0);
+    CHECK(walked({}) == 0);
+    CHECK(walked(std::vector<TableId>(33, world.position)) == 0);
+    CHECK(view.get(entity, FieldHandle<float>{wrong, 0, 0}) == nullptr);
+    CHECK(view.get(entity, FieldHandle<float>{}) == nullptr);
+    CHECK(view.get(entity, FieldHandle<float>{world.position, 0, 9}) == nullptr); // of a schema with longer rows
+    CHECK(view.get(entity, FieldHandle<float>{world.position, 3, 0}) == nullptr);
+    CHECK_FALSE(db.get(entity, FieldHandle<float>{world.position, 3, 0}));
+    CHECK(*view.get(entity, FieldHandle<float>{world.position, 2, 8}) == 3);
+
+    auto some = db.where_rows(std::array{world.position});
+    CHECK(refused(some.insert_row(wrong, bytes(here))));
+    CHECK(refused(some.update_row(wrong, bytes(here))));
+    CHECK(refused(some.set_row(wrong, {})));
+    CHECK(refused(some.remove_row(wrong)));
+    CHECK(refused(some.update_rows(wrong, [](std::byte*) {})));
+    CHECK(refused(some.set_row(world.position, bytes(here).first(8))));
+    CHECK(refused(some.without_rows(std::array{wrong}).destroy()));
+    CHECK(refused(db.where_rows(std::array{wrong}).destroy()));
+    CHECK(refused(db.update_columns(std::array{wrong}, {}, [](std::byte* const*, const std::byte* const*) {})));
+    CHECK(refused(db.update_columns(std::array{world.position}, std::array{wrong}, [](std::byte* const*, const std::byte* const*) {})));
+    CHECK(db.version() == 2);
+}
+
 TEST_CASE("a program without C++ types can do everything", "[writes]") {
     Untyped world;
     Database<>& db = world.db;

@@ -94,18 +94,21 @@ public:
     // Rows, by table id
     // ---------------------------------------------------------------------------------------------------------------------
 
+    // A table that is not in the schema has no rows.
+
     /// The row's bytes in memory layout (`Table::size`), or null; for a tag, non-null means present. Cost: O(1).
     [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const& noexcept {
         const storage::EntityRecord* const record = root().find_living(entity);
-        return record == nullptr || table >= schema().tables().size() ? nullptr : root().find_row(*record, entity.index(), table);
+        return record == nullptr || !schema().has_table(table) ? nullptr : root().find_row(*record, entity.index(), table);
     }
     const std::byte* find_row(Entity, TableId) const&& = delete;
 
-    /// One field of an entity's row, in place, or null. Find the handle once with `find_field`.
+    /// One field of an entity's row, in place, or null; also null where the handle is of another schema, and lies beyond the row. Find the
+    /// handle once with `find_field`.
     template <typename T>
     [[nodiscard]] const T* get(Entity entity, FieldHandle<T> field) const& noexcept {
         const std::byte* const row = find_row(entity, field.table);
-        return row == nullptr ? nullptr : &field.in(row);
+        return row == nullptr || !field.fits(schema()) ? nullptr : &field.in(row);
     }
     template <typename T>
     const T* get(Entity, FieldHandle<T>) const&& = delete;
@@ -124,6 +127,9 @@ public:
     /// Rows of a table. Cost: O(archetypes).
     [[nodiscard]] std::uint64_t count_rows(TableId table) const noexcept {
         std::uint64_t rows = 0;
+        if (!schema().has_table(table)) {
+            return rows;
+        }
         root().for_each_archetype([&](const storage::Archetype& archetype) { rows += archetype.shape->has(table) ? archetype.rows : 0; });
         const storage::SparseTable* const sparse = root().sparse(table);
         return rows + (sparse == nullptr ? 0 : sparse->rows);
@@ -132,15 +138,18 @@ public:
     /// What a table takes in this version: rows, bytes, pages; all 0 where there is no such table. Cost: O(archetypes + pages of the
     /// table).
     [[nodiscard]] TableFigures table_figures(TableId table) const noexcept {
-        return table < schema().tables().size() ? storage::table_figures(root(), table) : TableFigures{};
+        return schema().has_table(table) ? storage::table_figures(root(), table) : TableFigures{};
     }
     /// What the entities take besides their rows. Cost: O(archetypes + entities / 64).
     [[nodiscard]] TableFigures entity_figures() const noexcept { return storage::entity_figures(root()); }
 
     /// Calls `visit(Entity, const std::byte* const* rows)` for every entity with a row in each of `tables`; `rows[i]` is its row in
-    /// `tables[i]`.
+    /// `tables[i]`. For none where one of them is not in the schema, or they are not 1 to 32.
     template <typename Visit>
     void for_each_row(std::span<const TableId> tables, Visit&& visit) const {
+        if (!storage::can_walk(schema(), tables)) {
+            return;
+        }
         storage::for_each_row(root(), tables,
                               [&](std::uint32_t index, const std::byte* const* rows) { visit(root().entity_at(index), rows); });
     }

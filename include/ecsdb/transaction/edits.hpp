@@ -90,7 +90,7 @@ public:
     /// Gives one field its value; a nullable one is present from then on.
     template <typename T>
     void update(Entity entity, FieldHandle<T> field, const std::type_identity_t<T>& value) noexcept {
-        const Field* const description = find(field.table, field.field);
+        const Field* const description = find(field);
         if (description == nullptr) {
             return;
         }
@@ -111,7 +111,7 @@ public:
     /// Makes a nullable field absent, or a reference null. `InvalidArgument` for a field that always has a value.
     template <typename T>
     void update_to_null(Entity entity, FieldHandle<T> field) noexcept {
-        const Field* const description = find(field.table, field.field);
+        const Field* const description = find(field);
         if (description == nullptr) {
             return;
         }
@@ -239,13 +239,14 @@ private:
             fail_for_memory();
         }
     }
-    [[nodiscard]] const Field* find(TableId table, FieldId field) noexcept {
-        if (table >= schema_->tables().size() || field >= schema_->table(table).fields.size()) {
-            fail(Error{ErrorCode::InvalidArgument, "there is no field " + std::to_string(field) + " of table " + std::to_string(table) +
-                                                       ": the handle is of another schema"});
+    template <typename T>
+    [[nodiscard]] const Field* find(FieldHandle<T> field) noexcept {
+        if (!field.fits(*schema_)) {
+            fail(Error{ErrorCode::InvalidArgument, "there is no field " + std::to_string(field.field) + " of table " +
+                                                       std::to_string(field.table) + ": the handle is of another schema"});
             return nullptr;
         }
-        return &schema_->table(table).fields[field];
+        return &schema_->table(field.table).fields[field.field];
     }
 
     storage::ContentTokens* tokens_;

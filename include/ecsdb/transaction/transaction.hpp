@@ -147,18 +147,24 @@ public:
         return entity;
     }
     Result<void> destroy(Entity entity) noexcept { return told(transaction::OperationKind::Destroy, entity, 0, state_->destroy(entity)); }
-    Result<void> insert_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Insert, entity, table, state_->insert(entity, table, row));
+    // By table id and bytes: `InvalidArgument` for a table that is not in the schema, or a row of another size than its rows have.
+
+    Result<void> insert_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
+        return put_checked(transaction::OperationKind::Insert, entity, table, row);
     }
-    Result<void> update_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Update, entity, table, state_->update(entity, table, row));
+    Result<void> update_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
+        return put_checked(transaction::OperationKind::Update, entity, table, row);
     }
-    Result<void> set_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Set, entity, table, state_->set(entity, table, row));
+    Result<void> set_row(Entity entity, TableId table, std::span<const std::byte> row) noexcept {
+        return put_checked(transaction::OperationKind::Set, entity, table, row);
     }
     Result<void> remove_row(Entity entity, TableId table) noexcept {
-        return told(transaction::OperationKind::Remove, entity, table, state_->remove(entity, table));
+        if (!schema().has_table(table)) [[unlikely]] {
+            return Edits::no_such_row(table, 0);
+        }
+        return put(transaction::OperationKind::Remove, entity, table, nullptr);
     }
+    [[nodiscard]] const Schema& schema() const noexcept { return state_->store().schema(); }
     [[nodiscard]] bool is_alive(Entity entity) const noexcept { return state_->root().find_living(entity) != nullptr; }
     /// The entity's name beyond this database; null when it is not alive. Cost: O(1).
     [[nodiscard]] StableId stable_id(Entity entity) const noexcept { return state_->store().stable_ids().of(state_->root(), entity); }
@@ -175,8 +181,10 @@ public:
             pipeline_->writer().find_unique(ids.imported_table(), 0, reinterpret_cast<const std::byte*>(&row));
         return known ? *known : ids.find_imported(state_->root(), id);
     }
-    /// Null where absent; valid until the next write.
-    [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept { return state_->find_row(entity, table); }
+    /// Null where absent, also for a table that is not in the schema; valid until the next write.
+    [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept {
+        return schema().has_table(table) ? state_->find_row(entity, table) : nullptr;
+    }
 
     /// A handle of `content`, to be put into rows this function writes. `OutOfMemory`, or `InvalidArgument` for more than
     /// `max_content_size` bytes. That text is UTF-8, and not too long for its field, is checked at the end.
@@ -195,6 +203,15 @@ public:
     [[nodiscard]] transaction::Pipeline& pipeline() noexcept { return *pipeline_; }
 
 protected:
+    /// Does one operation, whose table and row are right.
+    Result<void> put(transaction::OperationKind kind, Entity entity, TableId table, const std::byte* row) noexcept {
+        using transaction::OperationKind;
+        return told(kind, entity, table,
+                    kind == OperationKind::Insert   ? state_->insert(entity, table, row)
+                    : kind == OperationKind::Update ? state_->update(entity, table, row)
+                    : kind == OperationKind::Set    ? state_->set(entity, table, row)
+                                                    : state_->remove(entity, table));
+    }
     Result<void> told(transaction::OperationKind kind, Entity entity, TableId table, storage::Outcome outcome) noexcept {
         if (transaction::failed(outcome)) [[unlikely]] {
             return describe(kind, entity, table, outcome);
@@ -203,6 +220,12 @@ protected:
     }
 
 private:
+    Result<void> put_checked(transaction::OperationKind kind, Entity entity, TableId table, std::span<const std::byte> row) noexcept {
+        if (!schema().has_row_of(table, row.size())) [[unlikely]] {
+            return Edits::no_such_row(table, row.size());
+        }
+        return put(kind, entity, table, row.data());
+    }
     template <typename Handle>
     [[nodiscard]] static Result<Handle> as(Result<ContentHandle> content) noexcept {
         if (!content) {

@@ -227,19 +227,19 @@ public:
     }
     template <OneOf<Ts...> T>
     Result<void> insert(Entity entity, const T& component) noexcept {
-        return insert_row(entity, table_of<T>(), detail::row_bytes(component).data());
+        return put(transaction::OperationKind::Insert, entity, table_of<T>(), detail::row_bytes(component).data());
     }
     template <OneOf<Ts...> T>
     Result<void> update(Entity entity, const T& component) noexcept {
-        return update_row(entity, table_of<T>(), detail::row_bytes(component).data());
+        return put(transaction::OperationKind::Update, entity, table_of<T>(), detail::row_bytes(component).data());
     }
     template <OneOf<Ts...> T>
     Result<void> set(Entity entity, const T& component) noexcept {
-        return set_row(entity, table_of<T>(), detail::row_bytes(component).data());
+        return put(transaction::OperationKind::Set, entity, table_of<T>(), detail::row_bytes(component).data());
     }
     template <OneOf<Ts...> T>
     Result<void> remove(Entity entity) noexcept {
-        return remove_row(entity, table_of<T>());
+        return put(transaction::OperationKind::Remove, entity, table_of<T>(), nullptr);
     }
     /// Null where absent; valid until the next write.
     template <OneOf<Ts...> T>
