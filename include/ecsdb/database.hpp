@@ -179,6 +179,7 @@ class Database : public AnyDatabase, public Writes<Database<Ts...>, Ts...> {
 
 public:
     using View = TypedView<Ts...>;
+    using AnyDatabase::schema;
     using Producer = ecsdb::Producer<Ts...>;
     using typename Base::TableIds;
 
@@ -206,7 +207,7 @@ public:
     /// Pins the newest version. Wait-free, about 15 ns with its release. The view is false when the handle is a forked child's or memory
     /// was refused.
     [[nodiscard]] View read() const noexcept {
-        return engine_->pipeline().fork_guard().in_child() ? View{} : View{engine_->store(), this->tables_};
+        return engine_->pipeline().fork_guard().in_child() ? View{} : View{this->tables_, engine_->store()};
     }
 
     /// A copy of one component, from the newest version; nothing where absent.

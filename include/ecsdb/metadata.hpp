@@ -4,7 +4,7 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/schema/component.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include "ecsdb/schema/references.hpp"
 #include "ecsdb/storage/bulk_create.hpp"
 #include "ecsdb/transaction/apply.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <algorithm>
 #include <array>
