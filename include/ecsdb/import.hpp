@@ -142,7 +142,7 @@ private:
             return std::move(copied).error();
         }
         auto on_writer = [this](storage::WriteBuffer& state) { return apply(state); };
-        if (Result<void> applied = to_.run_function(on_writer, 0); !applied) {
+        if (Result<void> applied = to_.run_function(on_writer); !applied) {
             return std::move(applied).error();
         }
         return std::move(mapping_);

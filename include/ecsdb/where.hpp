@@ -111,7 +111,7 @@ private:
             }
             return work(state, std::as_const(found).view());
         };
-        return to_.run_function(on_writer, 0, only_removes);
+        return to_.run_function(on_writer, only_removes);
     }
 
     Sequence to_;

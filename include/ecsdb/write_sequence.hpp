@@ -14,15 +14,18 @@
 
 namespace ecsdb {
 
-/// A sequence of transactions: those of one producer run in the order in which they were submitted. A plain pair of pointers; `producer` is
-/// null when there can be none.
+/// A sequence of transactions: those of one producer run in the order in which they were submitted. `producer` is null when there
+/// can be none.
 struct WriteSequence {
     Engine* engine;
     transaction::ProducerState* producer;
+    std::uint64_t deadline_ns = 0; ///< What is not begun by then (a `Clock::monotonic_ns` time) is never applied; 0: no such time.
 
     [[nodiscard]] transaction::Pipeline& pipeline() const noexcept { return engine->pipeline(); }
 
-    /// Queues a transaction of one operation, whose table and row are right.
+    [[nodiscard]] Deadline deadline() const noexcept { return {&pipeline().clock(), deadline_ns}; }
+
+    /// Queues a transaction of one operation, whose table and row are right. Without a deadline.
     [[nodiscard]] Ticket submit(transaction::OperationKind kind, Entity entity, TableId table,
                                 std::span<const std::byte> row) const noexcept {
         if (producer == nullptr) [[unlikely]] {
@@ -39,7 +42,7 @@ struct WriteSequence {
 
     /// Runs `fn(storage::WriteBuffer&)` as a function transaction and waits for it.
     template <typename Fn>
-    transaction::OutcomeOf<Fn> run_function(Fn& fn, std::uint64_t deadline_ns, bool only_removes = false) const noexcept {
+    transaction::OutcomeOf<Fn> run_function(Fn& fn, bool only_removes = false) const noexcept {
         transaction::Pipeline& pipeline = engine->pipeline();
         if (producer == nullptr) {
             return pipeline.no_producer();
@@ -47,7 +50,7 @@ struct WriteSequence {
         if (pipeline.writer().is_this_thread()) {
             return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
         }
-        transaction::FunctionTask<Fn> task{fn, {&pipeline.clock(), deadline_ns}, only_removes};
+        transaction::FunctionTask<Fn> task{fn, deadline(), only_removes};
         Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
         if (!sequence) {
             return std::move(sequence).error();
@@ -60,15 +63,15 @@ struct WriteSequence {
 
     /// Queues `fn(storage::WriteBuffer&)`, which moves into the queue; `slot` takes what it returns, if somebody asks.
     template <typename Fn>
-    [[nodiscard]] Ticket submit_function(Fn&& fn, std::uint64_t deadline_ns, transaction::OutcomeSlot<transaction::OutcomeOf<Fn>> slot,
+    [[nodiscard]] Ticket submit_function(Fn&& fn, transaction::OutcomeSlot<transaction::OutcomeOf<Fn>> slot,
                                          std::uint8_t flags) const noexcept {
         static_assert(!std::is_reference_v<Fn> && std::is_nothrow_move_constructible_v<Fn>,
                       "a queued function is moved, and must not throw then");
         if (producer == nullptr) {
             return Ticket{pipeline(), pipeline().no_producer()};
         }
-        Result<std::uint64_t> sequence = pipeline().submit_own_task(
-            *producer, transaction::QueuedFunction<Fn>{std::move(fn), {&pipeline().clock(), deadline_ns}, std::move(slot)}, flags);
+        Result<std::uint64_t> sequence =
+            pipeline().submit_own_task(*producer, transaction::QueuedFunction<Fn>{std::move(fn), deadline(), std::move(slot)}, flags);
         if (!sequence) {
             return Ticket{pipeline(), std::move(sequence).error()};
         }
@@ -118,7 +121,7 @@ private:
         }
         Result<void> result;
         {
-            transaction::ColumnUpdate task{std::move(pinned), tables, compute, context, *scratch};
+            transaction::ColumnUpdate task{std::move(pinned), tables, compute, context, *scratch, deadline()};
             // One that got no memory goes to the writer all the same: there it fails, and the writer looks for what it can free.
             if (Result<void> computed = task.compute(pipeline.writer().records(), pipeline.help_desk());
                 !computed && computed.error().code() != ErrorCode::OutOfMemory) {

@@ -38,7 +38,8 @@ protected:
 
     // What `RowOperations` asks for.
     Ticket do_one(Kind kind, Entity entity, TableId table, std::span<const std::byte> row) noexcept {
-        return sequence().submit(kind, entity, table, row);
+        const WriteSequence to = sequence();
+        return to.deadline_ns == 0 ? to.submit(kind, entity, table, row) : do_many(kind, {&entity, 1}, table, row);
     }
     Ticket do_many(Kind kind, std::span<const Entity> entities, TableId table, std::span<const std::byte> rows) noexcept {
         Transaction transaction = begin_list();
@@ -55,9 +56,14 @@ protected:
 private:
     [[nodiscard]] Transaction begin_list() noexcept {
         const WriteSequence to = sequence();
-        return Transaction{to.pipeline(), to.producer};
+        Transaction transaction{to.pipeline(), to.producer};
+        transaction.set_deadline(to.deadline_ns);
+        return transaction;
     }
 };
+
+template <Component... Ts>
+class DeadlineWrites;
 
 /// Every way to write, mixed into `Database`, where each thread's transactions are a sequence of their own, and `Producer`, which is one
 /// sequence. `Self::sequence()` tells which.
@@ -71,10 +77,22 @@ public:
     using WriteState = TypedWriteState<Ts...>;
     using TableIds = std::array<TableId, sizeof...(Ts)>;
 
+    /// All the ways to write once more, with a time by which a transaction must have been begun: what is not begun by `monotonic_ns` (a
+    /// `Clock::monotonic_ns` time, on Linux `std::chrono::steady_clock`'s) is never applied, and fails with `Timeout`. A function must also
+    /// have ended by then (`WriteState::expired` tells), and is rolled back otherwise. In the same sequence as what is written without;
+    /// 0 takes the time away. `db.with_deadline(t).insert(…)`, `.apply(changes)`, `.where<T>().destroy()`, `.update<T>(fn)`, ….
+    [[nodiscard]] DeadlineWrites<Ts...> with_deadline(std::uint64_t monotonic_ns) noexcept {
+        WriteSequence to = sequence();
+        to.deadline_ns = monotonic_ns;
+        return DeadlineWrites<Ts...>{to, tables_};
+    }
+
     /// Begins a command transaction.
     [[nodiscard]] Transaction begin() noexcept {
         const WriteSequence to = sequence();
-        return Transaction{tables_, to.pipeline(), to.producer};
+        Transaction transaction{tables_, to.pipeline(), to.producer};
+        transaction.set_deadline(to.deadline_ns);
+        return transaction;
     }
 
     /// An empty list of changes, to be gathered anywhere and handed to `apply`.
@@ -183,16 +201,15 @@ public:
     }
 
     /// Runs `fn(WriteState&)` on the writer as one transaction and returns what it returned (as a `Result`). An error it returns, or an
-    /// exception it throws, rolls everything back. `fn` must not wait for anything. `deadline_ns`: a monotonic time by which it must have
-    /// ended, which `WriteState::expired` tells of; past it nothing is applied, and the error is `Timeout`.
+    /// exception it throws, rolls everything back. `fn` must not wait for anything.
     template <typename Fn>
-    auto execute(Fn&& fn, std::uint64_t deadline_ns = 0) noexcept {
+    auto execute(Fn&& fn) noexcept {
         const WriteSequence to = sequence();
         auto on_writer = [&](storage::WriteBuffer& buffer) {
-            WriteState state{tables_, to.pipeline(), buffer, deadline_ns};
+            WriteState state{tables_, to.pipeline(), buffer, to.deadline_ns};
             return fn(state);
         };
-        return to.run_function(on_writer, deadline_ns);
+        return to.run_function(on_writer);
     }
 
     /// The same without waiting: `fn` moves into the queue and runs in its turn. Returns a `Ticket`, or a `TicketOf<T>` where `fn` returns
@@ -200,24 +217,24 @@ public:
     /// captured, before the outcome is told. Cost: as a command's; one allocation where there is a `T` to bring back, or for an `fn` of
     /// more than about 4000 bytes.
     template <typename Fn>
-    auto submit(Fn fn, std::uint64_t deadline_ns = 0) noexcept {
+    auto submit(Fn fn) noexcept {
         const WriteSequence to = sequence();
-        auto on_writer = queued(to, std::move(fn), deadline_ns);
+        auto on_writer = queued(to, std::move(fn));
         using Outcome = transaction::OutcomeOf<decltype(on_writer)>;
         constexpr std::uint8_t flags = transaction::CommandHeader::wants_error;
         if constexpr (std::is_void_v<typename Outcome::value_type>) {
-            return to.submit_function(std::move(on_writer), deadline_ns, nullptr, flags);
+            return to.submit_function(std::move(on_writer), nullptr, flags);
         } else {
             auto slot = std::make_shared<std::optional<Outcome>>();
-            Ticket ticket = to.submit_function(std::move(on_writer), deadline_ns, slot, flags);
+            Ticket ticket = to.submit_function(std::move(on_writer), slot, flags);
             return TicketOf<typename Outcome::value_type>{std::move(ticket), std::move(slot)};
         }
     }
     /// Queues `fn(WriteState&)` and forgets it: if it fails, only the counters tell. The result says whether it was queued.
     template <typename Fn>
-    Result<void> post(Fn fn, std::uint64_t deadline_ns = 0) noexcept {
+    Result<void> post(Fn fn) noexcept {
         const WriteSequence to = sequence();
-        Ticket ticket = to.submit_function(queued(to, std::move(fn), deadline_ns), deadline_ns, nullptr, 0);
+        Ticket ticket = to.submit_function(queued(to, std::move(fn)), nullptr, 0);
         return ticket.is_submitted() ? Result<void>{} : ticket.wait();
     }
 
@@ -238,8 +255,9 @@ private:
 
     /// `fn(WriteState&)` as the writer will call it, by itself.
     template <typename Fn>
-    [[nodiscard]] auto queued(const WriteSequence& to, Fn&& fn, std::uint64_t deadline_ns) const noexcept {
-        return [fn = std::move(fn), pipeline = &to.pipeline(), tables = tables_, deadline_ns](storage::WriteBuffer& buffer) mutable {
+    [[nodiscard]] auto queued(const WriteSequence& to, Fn&& fn) const noexcept {
+        return [fn = std::move(fn), pipeline = &to.pipeline(), tables = tables_,
+                deadline_ns = to.deadline_ns](storage::WriteBuffer& buffer) mutable {
             WriteState state{tables, *pipeline, buffer, deadline_ns};
             return fn(state);
         };
@@ -251,6 +269,21 @@ private:
         return sequence().run_update(Columns::tables({this->template table_of<As>()...}), &Columns::template compute<Fn>,
                                      const_cast<void*>(static_cast<const void*>(std::addressof(fn))));
     }
+};
+
+/// What `Writes::with_deadline` returns. Belongs to the thread, or to the `Producer`, it was made by; must not outlive it.
+template <Component... Ts>
+class DeadlineWrites : public Writes<DeadlineWrites<Ts...>, Ts...> {
+    using Base = Writes<DeadlineWrites<Ts...>, Ts...>;
+
+public:
+    DeadlineWrites(const WriteSequence& to, const typename Base::TableIds& tables) noexcept : Base{tables}, to_{to} {}
+
+    /// For `Writes`.
+    [[nodiscard]] WriteSequence sequence() noexcept { return to_; }
+
+private:
+    WriteSequence to_;
 };
 
 } // namespace ecsdb

@@ -11,7 +11,7 @@ TEST_CASE("without a producer nothing is queued, and why is told", "[writes]") {
     CHECK_FALSE(ticket.is_submitted());
     CHECK(code_of(ticket.wait()) == ErrorCode::OutOfMemory);
     auto fn = [](storage::WriteBuffer&) { return 1; };
-    CHECK(code_of(nowhere.run_function(fn, 0)) == ErrorCode::OutOfMemory);
+    CHECK(code_of(nowhere.run_function(fn)) == ErrorCode::OutOfMemory);
     CHECK(db.version() == 0);
 }
 
@@ -24,7 +24,7 @@ TEST_CASE("what goes through one sequence runs in its order", "[writes]") {
     auto fn = [&](storage::WriteBuffer& state) {
         return reinterpret_cast<const Account*>(state.find_row(entity, db.table_of<Account>()))->balance;
     };
-    const Result<std::int64_t> seen = to.run_function(fn, 0);
+    const Result<std::int64_t> seen = to.run_function(fn);
     REQUIRE(seen);
     CHECK(*seen == 2);
     CHECK(first.wait());

@@ -344,9 +344,7 @@ private:
     }
 
     ECSDB_NOINLINE void late(CommandHeader& header, std::uint64_t sequence, const std::byte* body) noexcept {
-        fail(header, sequence, [] {
-            return Error{ErrorCode::Timeout, "the transaction's deadline passed before it was begun; nothing was applied"};
-        });
+        fail(header, sequence, begun_too_late);
         if (header.form == Form::Buffer) {
             CommandBuffer* buffer = nullptr;
             std::memcpy(&buffer, body, sizeof(buffer));
