@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -102,9 +103,18 @@ public:
     }
     /// Does all of `changes`, or nothing, as one transaction, and waits until it is visible. Returns the ids of the entities it created, in
     /// the order of their `create`. `changes` may be applied again.
-    [[nodiscard]] Result<std::vector<Entity>> apply(const ecsdb::Changes& changes) noexcept {
+    ///
+    /// Several lists, each gathered apart, are done as if they were one, in the order given:
+    /// `db.apply(updates, inserts, removes, destroys, spawns)`.
+    template <std::derived_from<ecsdb::Changes>... More>
+    [[nodiscard]] Result<std::vector<Entity>> apply(const ecsdb::Changes& changes, const More&... more) noexcept {
         Transaction transaction = begin();
         std::vector<Entity> created = transaction.add(changes);
+        [[maybe_unused]] const auto add = [&](const ecsdb::Changes& others) {
+            const std::vector<Entity> theirs = transaction.add(others);
+            created.insert(created.end(), theirs.begin(), theirs.end());
+        };
+        (add(more), ...);
         if (Result<void> committed = transaction.commit(); !committed) {
             return std::move(committed).error();
         }

@@ -268,4 +268,78 @@ TEST_CASE("what is created can be gone on with in one breath", "[transaction][op
     CHECK(db.get<Level>(ids->front())->number == 9);
 }
 
+TEST_CASE("what removes nothing is counted, where it is committed", "[transaction][operations]") {
+    World world;
+    World8& db = world.db;
+    const Entity dead = world.entities[9];
+    REQUIRE(db.destroy(dead).wait());
+    std::uint64_t expected = 0;
+    const auto counted = [&](std::uint64_t more) {
+        expected += more;
+        return db.statistics().no_ops == expected;
+    };
+    CHECK(counted(0));
+    REQUIRE(db.destroy(dead).wait());
+    CHECK(counted(1));
+    REQUIRE(db.remove<Account>(world.entities[0]).wait()); // in a table
+    REQUIRE(db.remove<Burning>(world.entities[0]).wait()); // and sparse
+    REQUIRE(db.remove<Account>(dead).wait());
+    CHECK(counted(3));
+    auto tx = db.begin();
+    tx.remove_many<Account>(world.entities).destroy(dead);
+    REQUIRE(tx.commit());
+    CHECK(counted(11));
+    REQUIRE(db.execute([&](auto& state) { return state.destroy_many(world.entities); }));
+    CHECK(counted(1)); // of ten, one was dead
+    REQUIRE(db.create(Account{1}).wait());
+    CHECK(db.where<>().remove<Account>());
+    CHECK(db.where<>().remove<Account>());
+    CHECK(counted(1));
+    auto failing = db.begin();
+    failing.destroy(dead).update(dead, Account{1});
+    CHECK_FALSE(failing.commit());
+    CHECK_FALSE(db.execute([&](auto& state) -> Result<void> {
+        CHECK(state.destroy(dead));
+        return Error{ErrorCode::Aborted, "a change of mind"};
+    }));
+    CHECK(counted(0)); // never happened
+}
+
+TEST_CASE("lists gathered apart are applied as one, and all ids come back", "[transaction][operations]") {
+    World world;
+    World8& db = world.db;
+    const auto& e = world.entities;
+    auto updates = db.changes();
+    auto inserts = db.changes();
+    auto removes = db.changes();
+    auto destroys = db.changes();
+    auto spawns = db.changes();
+    auto more_spawns = db.changes();
+    REQUIRE(db.insert(e[0], Account{1}).wait());
+    REQUIRE(db.insert(e[1], Account{1}).wait());
+    updates.update(e[0], Account{2});
+    inserts.insert(e[2], Account{3});
+    removes.remove<Account>(e[1]);
+    destroys.destroy(e[3]);
+    const Entity first = spawns.create(Level{1});
+    spawns.set(first, Account{10});
+    const Entity second = more_spawns.create(Level{2}); // the same placeholder, in another list
+    more_spawns.set(second, Account{20});
+    const std::uint64_t version = db.version();
+    const auto created = db.apply(updates, inserts, removes, destroys, spawns, more_spawns);
+    REQUIRE(created);
+    CHECK(db.version() == version + 1);
+    REQUIRE(created->size() == 2);
+    CHECK(db.get<Account>(e[0])->balance == 2);
+    CHECK(db.get<Account>(e[2])->balance == 3);
+    CHECK_FALSE(db.get<Account>(e[1]));
+    CHECK_FALSE(db.read().is_alive(e[3]));
+    CHECK(db.get<Account>((*created)[0])->balance == 10);
+    CHECK(db.get<Account>((*created)[1])->balance == 20);
+    CHECK(db.get<Level>((*created)[1])->number == 2);
+    const std::uint64_t before = db.read().hash();
+    CHECK(code_of(db.apply(spawns, inserts)) == ErrorCode::AlreadyExists); // all or nothing
+    CHECK(db.read().hash() == before);
+}
+
 } // namespace ecsdb::test::operations_test
