@@ -180,6 +180,7 @@ class Database : public AnyDatabase, public Writes<Database<Ts...>, Ts...> {
 
 public:
     using View = TypedView<Ts...>;
+    using AnyDatabase::schema;
     using Producer = ecsdb::Producer<Ts...>;
     using typename Base::TableIds;
 
@@ -207,7 +208,7 @@ public:
     /// Pins the newest version. Wait-free, about 15 ns with its release. The view is false when the handle is a forked child's or memory
     /// was refused.
     [[nodiscard]] View read() const noexcept {
-        return engine_->pipeline().fork_guard().in_child() ? View{} : View{engine_->store(), this->tables_};
+        return engine_->pipeline().fork_guard().in_child() ? View{} : View{this->tables_, engine_->store()};
     }
 
     /// A copy of one component, from the newest version; nothing where absent.
@@ -221,7 +222,7 @@ public:
     template <typename T>
     [[nodiscard]] std::optional<T> get(Entity entity, FieldHandle<T> field) const noexcept {
         const View view = read();
-        const std::byte* const row = view ? view.find_row(entity, field.table) : nullptr;
+        const std::byte* const row = view && field.fits(schema()) ? view.find_row(entity, field.table) : nullptr;
         if (row == nullptr) {
             return std::nullopt;
         }

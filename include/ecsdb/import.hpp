@@ -142,7 +142,7 @@ private:
             return std::move(copied).error();
         }
         auto on_writer = [this](storage::WriteBuffer& state) { return apply(state); };
-        if (Result<void> applied = to_.run_function(on_writer, 0); !applied) {
+        if (Result<void> applied = to_.run_function(on_writer); !applied) {
             return std::move(applied).error();
         }
         return std::move(mapping_);
@@ -291,14 +291,16 @@ private:
             }
         }
         for (const LooseRow& row : loose_rows_) {
-            if (Result<void> inserted = write.insert_row(row.entity, row.table, bytes_.data() + row.at); !inserted) {
+            if (Result<void> inserted =
+                    write.insert_row(row.entity, row.table, {bytes_.data() + row.at, write.schema().table(row.table).size});
+                !inserted) {
                 return inserted;
             }
         }
         const TableId imported = state.store().stable_ids().imported_table();
         for (std::size_t i = 0; i < ids_.size(); ++i) {
             const ImportedId row{ids_[i]};
-            if (Result<void> inserted = write.insert_row(copy_of(i), imported, reinterpret_cast<const std::byte*>(&row)); !inserted) {
+            if (Result<void> inserted = write.insert_row(copy_of(i), imported, detail::row_bytes(row)); !inserted) {
                 return inserted;
             }
         }

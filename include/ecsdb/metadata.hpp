@@ -4,7 +4,7 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/schema/component.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -125,7 +125,7 @@ template <typename Source>
         return std::move(blob).error();
     }
     const Metadata row{*blob};
-    return state.set_row(entity, *table, reinterpret_cast<const std::byte*>(&row));
+    return state.set_row(entity, *table, row_bytes(row));
 }
 
 } // namespace detail

@@ -4,7 +4,7 @@
 
 #include "ecsdb/schema/bound.hpp"
 #include "ecsdb/transaction/by_query.hpp"
-#include "ecsdb/transaction/edits.hpp"
+#include "ecsdb/transaction/operations.hpp"
 
 #include <array>
 #include <cstddef>
@@ -89,7 +89,7 @@ private:
         const bool removes = kind == OperationKind::Destroy || kind == OperationKind::Remove;
         const std::vector<Table>& tables = to_.engine->store().schema().tables();
         if (!removes && table < tables.size() && row.size() != tables[table].size) {
-            return Edits::no_such_row(table, row.size());
+            return detail::no_such_row(table, row.size());
         }
         return run(table, removes, [&](storage::WriteBuffer& state, std::span<const Entity> entities) {
             return transaction::apply_to_all(state, kind, entities, table, row.data());
@@ -99,7 +99,7 @@ private:
     Result<std::uint64_t> run(TableId table, bool only_removes, Work&& work) noexcept {
         const Schema& schema = to_.engine->store().schema();
         if (table >= schema.tables().size() && !(only_removes && table == 0)) {
-            return Edits::no_such_row(table, 0);
+            return detail::no_such_row(table, 0);
         }
         if (Result<void> checked = query_.check(schema); !checked) {
             return std::move(checked).error();
@@ -111,7 +111,7 @@ private:
             }
             return work(state, std::as_const(found).view());
         };
-        return to_.run_function(on_writer, 0, only_removes);
+        return to_.run_function(on_writer, only_removes);
     }
 
     Sequence to_;

@@ -62,7 +62,7 @@ TEST_CASE("function transactions are checked like any other, and see nothing of 
     const std::uint64_t hash = scene.db().read().hash();
     const Result<Entity> created = scene.db().execute([&](auto& state) -> Result<Entity> {
         Result<Entity> entity = state.create();
-        if (!entity || !state.insert_row(*entity, scene.table("cargo"), scene.row("cargo").bytes().data())) {
+        if (!entity || !state.insert_row(*entity, scene.table("cargo"), scene.row("cargo").bytes())) {
             return Error{ErrorCode::Aborted, "unexpected"};
         }
         return entity;

@@ -184,7 +184,7 @@ TEST_CASE("an untyped database speaks table ids and bytes", "[database]") {
     CHECK(rows == 1);
     const Result<bool> in_function = db.execute([&](auto& state) -> Result<bool> {
         const std::uint64_t whom = entity.to_bits();
-        CHECK(state.insert_row(entity, target, reinterpret_cast<const std::byte*>(&whom)));
+        CHECK(state.insert_row(entity, target, std::as_bytes(std::span{&whom, 1})));
         return state.find_row(entity, target) != nullptr;
     });
     REQUIRE(in_function);

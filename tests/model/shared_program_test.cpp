@@ -642,7 +642,7 @@ private:
         check(*program, code_of(result));
     }
     static ErrorCode perform(World::WriteState& state, const Edit& edit, Entity entity, std::vector<Entity>& created) {
-        const std::byte* const row = edit.row == nullptr ? nullptr : bytes_of(edit.row);
+        const std::span<const std::byte> row = edit.row == nullptr ? std::span<const std::byte>{} : span_of(edit.row);
         switch (edit.kind) {
         case Kind::Create: {
             const Result<Entity> made = state.create();

@@ -50,6 +50,20 @@ TEST_CASE("a field asked for as another type is refused, not reinterpreted", "[s
     CHECK(wrong.error().message().find("u32") != std::string::npos);
 }
 
+TEST_CASE("a handle that no row of the schema has room for does not fit it", "[schema]") {
+    const Schema schema = guests();
+    CHECK(ecsdb::FieldHandle<float>{0, 1, 4}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<float>{}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<float>{1, 1, 4}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<float>{0, 2, 4}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<float>{0, 1, 5}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<float>{0, 1, 0xFFFFFFFF}.fits(schema));
+    CHECK_FALSE(ecsdb::FieldHandle<std::array<char, 9>>{0, 1, 0}.fits(schema));
+    CHECK(schema.has_row_of(0, 8));
+    CHECK_FALSE(schema.has_row_of(0, 4));
+    CHECK_FALSE(schema.has_row_of(1, 8));
+}
+
 TEST_CASE("a handle reads the field in a row", "[schema]") {
     const Schema schema = guests();
     const auto mood = ecsdb::find_field<float>(schema, "guest", "mood");

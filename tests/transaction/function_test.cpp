@@ -139,14 +139,12 @@ TEST_CASE("a function that ends after its deadline is rolled back", "[transactio
     options.clock = &clock;
     World8 db = open_db(options);
     const std::uint64_t deadline = clock.monotonic_ns() + 1000;
-    const Result<Entity> in_time = db.execute([&](State& state) { return state.create(Account{1}); }, deadline);
+    const Result<Entity> in_time = db.with_deadline(deadline).execute([&](State& state) { return state.create(Account{1}); });
     REQUIRE(in_time);
-    const Result<void> late = db.execute(
-        [&](State& state) {
-            clock.advance(1001);
-            return state.update(*in_time, Account{2});
-        },
-        deadline);
+    const Result<void> late = db.with_deadline(deadline).execute([&](State& state) {
+        clock.advance(1001);
+        return state.update(*in_time, Account{2});
+    });
     CHECK(code_of(late) == ErrorCode::Timeout);
     CHECK(db.get<Account>(*in_time)->balance == 1);
 }

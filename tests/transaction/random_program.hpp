@@ -293,13 +293,13 @@ private:
         ErrorCode expected = living == nullptr ? ErrorCode::NotFound : success;
         Result<void> result;
         if (choice < 50) {
-            result = state.set_row(entity, table.id, bytes_of(row));
+            result = state.set_row(entity, table.id, span_of(row));
         } else if (choice < 65) {
             expected = living == nullptr ? ErrorCode::NotFound : present ? ErrorCode::AlreadyExists : success;
-            result = state.insert_row(entity, table.id, bytes_of(row));
+            result = state.insert_row(entity, table.id, span_of(row));
         } else if (choice < 80) {
             expected = present ? success : ErrorCode::NotFound;
-            result = state.update_row(entity, table.id, bytes_of(row));
+            result = state.update_row(entity, table.id, span_of(row));
         } else {
             CHECK(state.remove_row(entity, table.id));
             if (present) {

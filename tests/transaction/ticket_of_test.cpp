@@ -174,20 +174,18 @@ TEST_CASE("a queued function past its deadline is not begun, or is rolled back",
     World8 db = open_db(options);
     clock.advance(1000);
     bool begun = false;
-    TicketOf<int> late = db.submit([&](State&) { return begun = true, 1; }, 500);
+    TicketOf<int> late = db.with_deadline(500).submit([&](State&) { return begun = true, 1; });
     CHECK(code_of(late.wait()) == ErrorCode::Timeout);
     CHECK_FALSE(begun);
     const std::uint64_t before = db.read().hash();
     bool expired_before = true;
     bool expired_after = false;
-    Ticket slow = db.submit(
-        [&](State& state) {
-            expired_before = state.expired();
-            CHECK(state.create(Account{1}));
-            clock.advance(1000);
-            expired_after = state.expired();
-        },
-        1500);
+    Ticket slow = db.with_deadline(1500).submit([&](State& state) {
+        expired_before = state.expired();
+        CHECK(state.create(Account{1}));
+        clock.advance(1000);
+        expired_after = state.expired();
+    });
     CHECK(code_of(slow.wait()) == ErrorCode::Timeout);
     CHECK_FALSE(expired_before);
     CHECK(expired_after);

@@ -5,7 +5,9 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ecsdb::test::writes_test {
@@ -71,6 +73,65 @@ TEST_CASE("single operations by table id refuse what is no row of it, and queue 
     CHECK_FALSE(db.get_row(entity, world.position));
     CHECK_FALSE(db.get_row(entity, 99));
     CHECK_FALSE(db.get(entity, FieldHandle<float>{world.position, 0, 0}));
+}
+
+TEST_CASE("by name, what is in no schema is refused or not there, in every form and view", "[writes]") {
+    Untyped world;
+    Database<>& db = world.db;
+    const Entity entity = world.create();
+    const Position here{1, 2, 3};
+    const auto wrong = GENERATE(TableId{5}, TableId{999}, no_table);
+    CAPTURE(wrong);
+    const auto refused = [](const auto& result) { return code_of(result) == ErrorCode::InvalidArgument; };
+
+    const Result<void> in_function = db.execute([&](auto& state) -> Result<void> {
+        CHECK(refused(state.insert_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.update_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.set_row(entity, wrong, bytes(here))));
+        CHECK(refused(state.set_row(entity, wrong, {})));
+        CHECK(refused(state.remove_row(entity, wrong)));
+        CHECK(state.find_row(entity, wrong) == nullptr);
+        CHECK(refused(state.insert_row(entity, world.position, bytes(here).first(11))));
+        CHECK(refused(state.set_row(entity, world.position, {})));
+        CHECK(refused(state.set_row(entity, world.visible, bytes(here))));
+        CHECK(refused(state.update_row(entity, world.account, bytes(here))));
+        return state.insert_row(entity, world.position, bytes(here)); // nothing of this spoils what is right
+    });
+    CHECK(in_function);
+
+    const auto view = db.read();
+    CHECK(view.find_row(entity, wrong) == nullptr);
+    CHECK(view.count_rows(wrong) == 0);
+    CHECK(view.table_figures(wrong).rows == 0);
+    const auto walked = [&](std::span<const TableId> tables) {
+        std::size_t rows = 0;
+        view.for_each_row(tables, [&](Entity, const std::byte* const*) { ++rows; });
+        return rows;
+    };
+    CHECK(walked(std::array{world.position}) == 1);
+    CHECK(walked(std::array{wrong}) == 0);
+    CHECK(walked(std::array{world.position, wrong}) == 0);
+    CHECK(walked({}) == 0);
+    CHECK(walked(std::vector<TableId>(33, world.position)) == 0);
+    CHECK(view.get(entity, FieldHandle<float>{wrong, 0, 0}) == nullptr);
+    CHECK(view.get(entity, FieldHandle<float>{}) == nullptr);
+    CHECK(view.get(entity, FieldHandle<float>{world.position, 0, 9}) == nullptr); // of a schema with longer rows
+    CHECK(view.get(entity, FieldHandle<float>{world.position, 3, 0}) == nullptr);
+    CHECK_FALSE(db.get(entity, FieldHandle<float>{world.position, 3, 0}));
+    CHECK(*view.get(entity, FieldHandle<float>{world.position, 2, 8}) == 3);
+
+    auto some = db.where_rows(std::array{world.position});
+    CHECK(refused(some.insert_row(wrong, bytes(here))));
+    CHECK(refused(some.update_row(wrong, bytes(here))));
+    CHECK(refused(some.set_row(wrong, {})));
+    CHECK(refused(some.remove_row(wrong)));
+    CHECK(refused(some.update_rows(wrong, [](std::byte*) {})));
+    CHECK(refused(some.set_row(world.position, bytes(here).first(8))));
+    CHECK(refused(some.without_rows(std::array{wrong}).destroy()));
+    CHECK(refused(db.where_rows(std::array{wrong}).destroy()));
+    CHECK(refused(db.update_columns(std::array{wrong}, {}, [](std::byte* const*, const std::byte* const*) {})));
+    CHECK(refused(db.update_columns(std::array{world.position}, std::array{wrong}, [](std::byte* const*, const std::byte* const*) {})));
+    CHECK(db.version() == 2);
 }
 
 TEST_CASE("a program without C++ types can do everything", "[writes]") {
@@ -164,6 +225,86 @@ TEST_CASE("columns by table id are computed row by row", "[writes]") {
         REQUIRE(world.row<Position>(entities[i], world.position) == Position{static_cast<float>(i), i % 2 == 0 ? 2.0F : 0.0F, 0});
         REQUIRE((i % 2 != 0 || world.row<Account>(entities[i], world.account).balance == 9));
     }
+}
+
+TEST_CASE("whatever the form, what is not begun by its deadline is never applied", "[writes]") {
+    SimulatedClock clock;
+    Options options = stepped();
+    options.clock = &clock;
+    World8 db = open_db(options);
+    const auto created = db.create_many(3, Account{1}).wait();
+    REQUIRE(created);
+    const Entity entity = created->front();
+    auto changes = db.changes();
+    changes.set(entity, Level{1});
+    auto producer = db.producer();
+    const FieldHandle<std::int64_t> balance{db.table_of<Account>(), 0, 0};
+    std::uint64_t deadline = 0;
+    bool late = false;
+
+    // Each writes to an account, and stands in the queue behind something during which the time passes.
+    using Write = std::function<Result<void>()>;
+    const auto told = [](auto&& result) { return result ? Result<void>{} : Result<void>{std::move(result).error()}; };
+    const std::vector<std::pair<const char*, Write>> writes{
+        {"insert", [&] { return db.with_deadline(deadline).insert(entity, Velocity{}).wait(); }},
+        {"set", [&] { return db.with_deadline(deadline).set(entity, Account{2}).wait(); }},
+        {"update", [&] { return db.with_deadline(deadline).update(entity, Account{2}).wait(); }},
+        {"update a member", [&] { return db.with_deadline(deadline).update(entity, &Account::balance, 2).wait(); }},
+        {"update a field", [&] { return db.with_deadline(deadline).update(entity, balance, 2).wait(); }},
+        {"set a large row", [&] { return db.with_deadline(deadline).set(entity, Wide{}).wait(); }},
+        {"remove", [&] { return db.with_deadline(deadline).remove<Account>(entity).wait(); }},
+        {"destroy", [&] { return db.with_deadline(deadline).destroy(entity).wait(); }},
+        {"destroy many", [&] { return db.with_deadline(deadline).destroy_many(*created).wait(); }},
+        {"create", [&] { return told(db.with_deadline(deadline).create(Account{2}).wait()); }},
+        {"begin",
+         [&] {
+             auto tx = db.with_deadline(deadline).begin();
+             tx.update(entity, Account{2});
+             return tx.commit();
+         }},
+        {"apply", [&] { return told(db.with_deadline(deadline).apply(changes)); }},
+        {"where", [&] { return told(db.with_deadline(deadline).where<Account>().update(Account{2})); }},
+        {"where_rows", [&] { return told(db.with_deadline(deadline).where_rows({}).destroy()); }},
+        {"a column update", [&] { return db.with_deadline(deadline).update<Account>([](Account& a) { a.balance = 2; }); }},
+        {"a column update by id",
+         [&] {
+             return db.with_deadline(deadline).update_columns(
+                 std::array{db.table_of<Account>()}, {}, [](std::byte* const* rows, const std::byte* const*) { *rows[0] = std::byte{2}; });
+         }},
+        {"execute", [&] { return db.with_deadline(deadline).execute([&](auto& state) { return state.update(entity, Account{2}); }); }},
+        {"submit", [&] { return db.with_deadline(deadline).submit([&](auto& state) { return state.update(entity, Account{2}); }).wait(); }},
+        {"through a producer", [&] { return producer.with_deadline(deadline).set(entity, Account{2}).wait(); }},
+    };
+    for (const auto& [name, write] : writes) {
+        CAPTURE(name);
+        const std::uint64_t before = db.read().hash();
+        deadline = clock.monotonic_ns() + 100;
+        late = true;
+        REQUIRE(db.post([&](auto&) { clock.advance(std::exchange(late, false) ? 101 : 0); }));
+        if (std::string{name} == "through a producer") {
+            step_all(db); // another sequence, which need not come second
+        }
+        const Result<void> outcome = write();
+        CHECK(code_of(outcome) == ErrorCode::Timeout);
+        CHECK(outcome.error().message().find("before it was begun") != std::string::npos);
+        CHECK(db.read().hash() == before);
+    }
+    for (const auto& [name, write] : writes) {
+        CAPTURE(name);
+        World8::View before = db.read();
+        deadline = clock.monotonic_ns() + 100;
+        if (std::string{name}.find("destroy") == std::string::npos && std::string{name} != "where_rows" && std::string{name} != "remove") {
+            CHECK(code_of(write()) == success);
+            CHECK(db.version() == before.version() + 1);
+        }
+    }
+    CHECK(db.get<Account>(entity)->balance == 2);
+    deadline = clock.monotonic_ns() + 100;
+    CHECK(db.with_deadline(deadline).post([&](auto& state) { CHECK(state.destroy(entity)); }));
+    clock.advance(101);
+    step_all(db);
+    CHECK(db.read().is_alive(entity));
+    CHECK(db.with_deadline(deadline).with_deadline(0).destroy(entity).wait()); // the time is taken away again
 }
 
 } // namespace ecsdb::test::writes_test

@@ -7,7 +7,7 @@
 #include "ecsdb/schema/references.hpp"
 #include "ecsdb/storage/bulk_create.hpp"
 #include "ecsdb/transaction/apply.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <algorithm>
 #include <array>
@@ -277,7 +277,7 @@ private:
             const Column& column = group.columns[position];
             for (std::uint32_t row = 0; row < group.count; ++row) {
                 const std::byte* const bytes = column.rows.data() + std::size_t{row} * column.stride;
-                if (Result<void> inserted = write.insert_row(member(group, row), column.table, bytes); !inserted) {
+                if (Result<void> inserted = write.insert_row(member(group, row), column.table, {bytes, column.stride}); !inserted) {
                     return inserted;
                 }
             }
@@ -310,7 +310,7 @@ private:
             const Group& group = groups_[entities_[i].group];
             for (const Column& column : group.columns) {
                 const std::byte* const bytes = column.rows.data() + std::size_t{entities_[i].row} * column.stride;
-                if (Result<void> set = write.set_row(entity_of_[i], column.table, bytes); !set) {
+                if (Result<void> set = write.set_row(entity_of_[i], column.table, {bytes, column.stride}); !set) {
                     return set;
                 }
             }
@@ -332,7 +332,7 @@ private:
             return no_table_for_ids();
         }
         const ImportedId row{entities_[i].id};
-        return write.insert_row(entity_of_[i], table, reinterpret_cast<const std::byte*>(&row));
+        return write.insert_row(entity_of_[i], table, detail::row_bytes(row));
     }
 
     [[nodiscard]] Error no_table_for_ids() const {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ecsdb/formats/format.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <cstddef>
 #include <span>

@@ -8,7 +8,7 @@
 #include "ecsdb/schema/component.hpp"
 #include "ecsdb/schema/content_handle.hpp"
 #include "ecsdb/schema/evolution.hpp"
-#include "ecsdb/transaction/transaction.hpp"
+#include "ecsdb/transaction/write_state.hpp"
 
 #include <concepts>
 #include <cstddef>

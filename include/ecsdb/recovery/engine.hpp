@@ -31,6 +31,7 @@ struct Statistics {
     std::uint64_t committed = 0;  ///< Transactions since opening.
     std::uint64_t failed = 0;     ///< Transactions rolled back since opening.
     std::uint64_t batches = 0;
+    std::uint64_t no_ops = 0;         ///< Removals and destructions of what was not there, in committed transactions since opening.
     std::size_t used_bytes = 0;       ///< In pages and tree nodes some version holds, with the entity version counters.
     std::size_t retired_bytes = 0;    ///< Of those, held for older versions only. A glance at the writer's own figure: approximate.
     std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
@@ -197,6 +198,7 @@ public:
         statistics.committed = counters.committed.load(std::memory_order_relaxed);
         statistics.failed = counters.failed.load(std::memory_order_relaxed);
         statistics.batches = counters.batches.load(std::memory_order_relaxed);
+        statistics.no_ops = counters.no_ops.load(std::memory_order_relaxed);
         statistics.used_bytes = store_->pool().used_bytes();
         statistics.retired_bytes = store_->reclaimer().retired_bytes();
         statistics.retained_bytes = store_->reclaimer().retained_bytes();

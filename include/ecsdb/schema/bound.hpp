@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 namespace ecsdb {
 
@@ -32,5 +33,25 @@ template <typename T>
 /// A type that is one of `Ts`, const or not.
 template <typename T, typename... Ts>
 concept OneOf = (std::is_same_v<std::remove_const_t<T>, Ts> || ...);
+
+/// An `Untyped` that knows which table each of `Ts` is bound to.
+template <typename Untyped, typename... Ts>
+class BoundTo : public Untyped {
+public:
+    using TableIds = std::array<TableId, sizeof...(Ts)>;
+
+    BoundTo() noexcept = default;
+    template <typename... Args>
+    explicit BoundTo(const TableIds& tables, Args&&... args) noexcept : Untyped{std::forward<Args>(args)...}, tables_{tables} {}
+
+    /// The table a component type is bound to.
+    template <typename T>
+    [[nodiscard]] TableId table_of() const noexcept {
+        return tables_[detail::position_of<std::remove_const_t<T>, Ts...>()];
+    }
+
+protected:
+    TableIds tables_{};
+};
 
 } // namespace ecsdb

@@ -67,6 +67,11 @@ struct FieldHandle {
     FieldId field = 0;
     std::uint32_t offset = 0;
 
+    /// Whether this names a field of `schema`, whose rows hold all of it: else it is of another schema.
+    [[nodiscard]] bool fits(const Schema& schema) const noexcept {
+        return schema.has_table(table) && field < schema.table(table).fields.size() && schema.table(table).size >= sizeof(T) &&
+               offset <= schema.table(table).size - sizeof(T);
+    }
     /// The field in a row of its table, as `View::find_row` returns it.
     [[nodiscard]] const T& in(const std::byte* row) const noexcept { return *reinterpret_cast<const T*>(row + offset); }
     /// The bytes of a value, to be written at `offset`.

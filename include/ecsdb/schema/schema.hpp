@@ -4,6 +4,7 @@
 
 #include "ecsdb/schema/types.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -203,7 +204,11 @@ public:
     [[nodiscard]] const std::vector<Table>& tables() const noexcept { return tables_; }
     [[nodiscard]] const std::vector<EnumType>& enums() const noexcept { return enums_; }
     [[nodiscard]] const std::vector<StructType>& structs() const noexcept { return structs_; }
+    /// Only where `has_table(id)`.
     [[nodiscard]] const Table& table(TableId id) const noexcept { return tables_[id]; }
+    [[nodiscard]] bool has_table(TableId id) const noexcept { return id < tables_.size(); }
+    /// Whether `bytes` bytes can be a row of table `id`.
+    [[nodiscard]] bool has_row_of(TableId id, std::size_t bytes) const noexcept { return has_table(id) && tables_[id].size == bytes; }
     /// Null when there is none. Cost: O(tables).
     [[nodiscard]] const Table* find_table(std::string_view table_name) const noexcept {
         for (const Table& table : tables_) {

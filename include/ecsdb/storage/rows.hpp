@@ -27,6 +27,12 @@ struct Chunk {
     std::array<const std::byte*, max_query_tables> rows; ///< Per table asked for: its first row here.
 };
 
+/// Whether `tables` can be walked together: they are in the schema, and neither none nor too many.
+[[nodiscard]] inline bool can_walk(const Schema& schema, std::span<const TableId> tables) noexcept {
+    return !tables.empty() && tables.size() <= max_query_tables &&
+           std::all_of(tables.begin(), tables.end(), [&](TableId table) { return schema.has_table(table); });
+}
+
 [[nodiscard]] inline bool any_sparse(const Schema& schema, std::span<const TableId> tables) noexcept {
     return std::any_of(tables.begin(), tables.end(), [&](TableId table) { return schema.table(table).storage == Storage::Sparse; });
 }

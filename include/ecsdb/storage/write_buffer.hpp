@@ -7,6 +7,7 @@
 #include "ecsdb/storage/changes.hpp"
 #include "ecsdb/storage/content_writer.hpp"
 #include "ecsdb/storage/discard.hpp"
+#include "ecsdb/storage/outcome.hpp"
 #include "ecsdb/storage/prefetch.hpp"
 #include "ecsdb/storage/row_mover.hpp"
 
@@ -16,20 +17,9 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <utility>
 
 namespace ecsdb::storage {
-
-/// How an operation ended. Anything but `Done` and `Absent` fails the transaction.
-enum class Outcome : std::uint8_t {
-    Done,
-    Absent,        ///< Nothing to remove or destroy: a counted no-op.
-    NotFound,      ///< The entity is dead, or the row to update absent.
-    AlreadyExists, ///< The row to insert is there, or the id to create is (or was) alive.
-    WrongShard,    ///< The id was made by another database.
-    Changed,       ///< The row is not what the transaction was built on.
-    OutOfMemory,
-    ForeignContent, ///< A row brings a handle of a text or blob that is not of this transaction; see `WriteBuffer::refused_field`.
-};
 
 /// The write buffer (design D1): a root that shares every node with the published one, except those this batch has touched.
 ///
@@ -96,6 +86,7 @@ public:
         store_->reclaimer().unretire_since(workspace_.stamp());
         counts_.discard_batch();
         destroyed_.clear();
+        no_ops_ = 0;
         discard_nodes(workspace_, *root_);
         root_ = const_cast<Root*>(published);
     }
@@ -123,6 +114,7 @@ public:
         counted_ = nullptr;
         entity_count_before_ = root_->entity_count;
         destroyed_before_ = destroyed_.size();
+        no_ops_before_ = no_ops_;
         counts_.begin_transaction();
         broken_ = false;
     }
@@ -148,9 +140,13 @@ public:
         }
         counts_.undo();
         changes_.clear();
+        no_ops_ = no_ops_before_;
         root_->entity_count = entity_count_before_;
         destroyed_.shrink_to(destroyed_before_);
     }
+
+    /// How often this batch's transactions were to remove or destroy what was not there; from then on those to come.
+    [[nodiscard]] std::uint64_t take_no_ops() noexcept { return std::exchange(no_ops_, 0); }
 
     // Reading what the transaction sees ---------------------------------------------------------------------------------------------------
 
@@ -192,6 +188,7 @@ public:
         }
         const std::uint32_t index = entity.index();
         if (root_->find_living(entity) == nullptr) {
+            ++no_ops_;
             return Outcome::Absent;
         }
         EntityRecord* const record = root_->entities.writable(workspace_, index);
@@ -302,6 +299,7 @@ public:
         const EntityRecord* const record = root_->find_living(entity);
         const Table& description = store_->schema().table(table);
         if (record == nullptr || !has_row(*record, index, description)) {
+            ++no_ops_;
             return Outcome::Absent;
         }
         if (!counts_.touch(index) ||
@@ -590,6 +588,8 @@ private:
     GrowArray<Entity> destroyed_;
     std::size_t destroyed_before_ = 0;
     bool broken_ = false;
+    std::uint64_t no_ops_ = 0;
+    std::uint64_t no_ops_before_ = 0;
     Changes changes_;
     ContentWriter contents_;
     GrowArray<std::byte> row_; ///< The row being settled.

@@ -23,9 +23,7 @@ struct OperationFailure {
     const Operation* operation = nullptr;
 };
 
-[[nodiscard]] constexpr bool failed(storage::Outcome outcome) noexcept {
-    return outcome != storage::Outcome::Done && outcome != storage::Outcome::Absent;
-}
+using storage::failed;
 
 /// Says in words what could not be done; `field` is the one whose handle was refused, if that is why.
 [[nodiscard]] inline Error describe_failure(const Schema& schema, OperationKind kind, Entity entity, TableId table,

@@ -104,10 +104,12 @@ namespace detail {
 
 } // namespace detail
 
-/// Destroys `entities`, or does to their rows of `table` what `kind` says (`Remove`, `Insert`, `Update`, `Set`); `row` is the same for all.
-/// Returns how many that changed. An error leaves what was done until then: the transaction must be undone.
+/// Destroys `entities`, or does to their rows of `table` what `kind` says (`Remove`, `Insert`, `Update`, `Set`); the row of entity
+/// i begins at `rows_of_all + i * stride`, so a stride of 0 gives all the same. Returns how many that changed. An error leaves what was
+/// done until then: the transaction must be undone.
 [[nodiscard]] inline Result<std::uint64_t> apply_to_all(storage::WriteBuffer& state, OperationKind kind, std::span<const Entity> entities,
-                                                        TableId table, const std::byte* row) {
+                                                        TableId table, const std::byte* rows_of_all, std::size_t stride = 0) {
+    const auto row_of = [&](std::size_t i) { return stride == 0 ? rows_of_all : rows_of_all + i * stride; };
     constexpr std::size_t group = storage::WriteBuffer::most_at_once;
     const bool moves = kind == OperationKind::Insert || kind == OperationKind::Remove;
     std::array<storage::WriteBuffer::RowOf, group> rows{};
@@ -116,7 +118,7 @@ namespace detail {
         if (moves) {
             const std::size_t count = std::min(group, entities.size() - next);
             for (std::size_t i = 0; i < count; ++i) {
-                rows[i] = {entities[next + i], row};
+                rows[i] = {entities[next + i], row_of(next + i)};
             }
             const std::span<const storage::WriteBuffer::RowOf> some{rows.data(), count};
             const auto [done, refused] = kind == OperationKind::Insert ? state.insert_many(table, some) : state.remove_many(table, some);
@@ -129,7 +131,8 @@ namespace detail {
                 continue;
             }
         }
-        const Result<bool> applied = detail::apply_one(state, kind, entities[next++], table, row);
+        const Result<bool> applied = detail::apply_one(state, kind, entities[next], table, row_of(next));
+        ++next;
         if (!applied) {
             return applied.error().clone();
         }

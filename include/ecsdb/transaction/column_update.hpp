@@ -85,9 +85,9 @@ public:
     /// do not overlap.
     using Compute = void (*)(void* context, const std::byte* const* in, std::byte* const* out, std::uint32_t rows);
 
-    ColumnUpdate(storage::PinnedRoot pinned, const UpdateTables& tables, Compute compute_rows, void* context,
-                 UpdateScratch& scratch) noexcept
-        : pinned_{std::move(pinned)}, tables_{tables}, compute_{compute_rows}, context_{context}, scratch_{&scratch} {
+    ColumnUpdate(storage::PinnedRoot pinned, const UpdateTables& tables, Compute compute_rows, void* context, UpdateScratch& scratch,
+                 const Deadline& deadline = {}) noexcept
+        : pinned_{std::move(pinned)}, tables_{tables}, compute_{compute_rows}, context_{context}, scratch_{&scratch}, deadline_{deadline} {
         pinned_.set_name("column update");
         scratch_->fresh.clear();
         scratch_->parts.clear();
@@ -160,6 +160,9 @@ public:
     [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
         if (has_failed()) {
             return outcome();
+        }
+        if (deadline_.has_passed()) {
+            return begun_too_late();
         }
         const storage::Root& root = state.root();
         bool complete = true;
@@ -561,6 +564,7 @@ private:
     Compute compute_;
     void* context_;
     UpdateScratch* scratch_;
+    Deadline deadline_;
     std::size_t placed_ = 0;         ///< Of the fresh pages, how many are in the tree.
     List<delta::ValueCheck> checks_; ///< Of the tables written, where bytes are.
     bool unchecked_ = true;          ///< No table among them has anything to check.

@@ -32,7 +32,7 @@ template <typename Fn>
 [[nodiscard]] Result<void> run_function(Fn& fn, storage::WriteBuffer& state, const Deadline& deadline,
                                         std::optional<OutcomeOf<Fn>>& outcome) noexcept {
     if (deadline.has_passed()) {
-        return Error{ErrorCode::Timeout, "the function transaction's deadline passed before it was begun; nothing was applied"};
+        return begun_too_late();
     }
     const auto call = [&] {
         if constexpr (std::is_void_v<std::invoke_result_t<Fn&, storage::WriteBuffer&>>) {

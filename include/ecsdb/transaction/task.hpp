@@ -12,6 +12,11 @@
 
 namespace ecsdb::transaction {
 
+/// Why a transaction whose deadline has passed is not begun.
+[[nodiscard]] inline Error begun_too_late() {
+    return Error{ErrorCode::Timeout, "the transaction's deadline passed before it was begun; nothing was applied"};
+}
+
 /// One queue item that brings its own code. The submitter keeps it alive until `finished` has been called.
 class Task {
 public:

@@ -1,5 +1,5 @@
 /// @file
-/// The transactions programs write: a list of commands built on the caller's thread, and a function run on the writer.
+/// The transaction programs write as a list of commands, built on the caller's thread.
 #pragma once
 
 #include "ecsdb/transaction/changes.hpp"
@@ -9,8 +9,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -120,129 +118,6 @@ private:
     transaction::Pipeline* pipeline_;
     transaction::ProducerState* producer_;
     std::uint64_t deadline_ns_ = 0;
-};
-
-/// The state inside a function transaction (design D13.3): reads see what the function has written so far. Only within the function.
-class WriteState {
-public:
-    WriteState(transaction::Pipeline& pipeline, storage::WriteBuffer& state, std::uint64_t deadline_ns = 0) noexcept
-        : pipeline_{&pipeline}, state_{&state}, deadline_{&pipeline.clock(), deadline_ns} {}
-
-    /// Whether the deadline has passed: whatever the function does now will be rolled back, and it may as well return. Cost: reading the
-    /// clock.
-    [[nodiscard]] bool expired() const noexcept { return deadline_.has_passed(); }
-
-    /// A new entity, alive at once in here.
-    [[nodiscard]] Result<Entity> create() noexcept {
-        transaction::ProducerState* const producer = pipeline_->this_thread_producer();
-        if (producer == nullptr) {
-            return Error{ErrorCode::OutOfMemory, "no memory to reserve an entity id"};
-        }
-        Result<Entity> entity = pipeline_->reserve(*producer);
-        if (entity) {
-            if (const auto outcome = state_->create(*entity); transaction::failed(outcome)) {
-                return describe(transaction::OperationKind::Create, *entity, 0, outcome);
-            }
-        }
-        return entity;
-    }
-    Result<void> destroy(Entity entity) noexcept { return told(transaction::OperationKind::Destroy, entity, 0, state_->destroy(entity)); }
-    Result<void> insert_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Insert, entity, table, state_->insert(entity, table, row));
-    }
-    Result<void> update_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Update, entity, table, state_->update(entity, table, row));
-    }
-    Result<void> set_row(Entity entity, TableId table, const std::byte* row) noexcept {
-        return told(transaction::OperationKind::Set, entity, table, state_->set(entity, table, row));
-    }
-    Result<void> remove_row(Entity entity, TableId table) noexcept {
-        return told(transaction::OperationKind::Remove, entity, table, state_->remove(entity, table));
-    }
-    [[nodiscard]] bool is_alive(Entity entity) const noexcept { return state_->root().find_living(entity) != nullptr; }
-    /// The entity's name beyond this database; null when it is not alive. Cost: O(1).
-    [[nodiscard]] StableId stable_id(Entity entity) const noexcept { return state_->store().stable_ids().of(state_->root(), entity); }
-    /// The entity that has this stable id; null when there is none. Cost: O(1), for an imported id also O(changes this transaction has
-    /// made so far).
-    [[nodiscard]] Entity find(const StableId& id) const noexcept {
-        const storage::StableIds& ids = state_->store().stable_ids();
-        const Entity derived = ids.find_derived(state_->root(), id);
-        if (derived || !ids.may_be_imported(state_->root())) {
-            return derived;
-        }
-        const ImportedId row{id};
-        const std::optional<Entity> known =
-            pipeline_->writer().find_unique(ids.imported_table(), 0, reinterpret_cast<const std::byte*>(&row));
-        return known ? *known : ids.find_imported(state_->root(), id);
-    }
-    /// Null where absent; valid until the next write.
-    [[nodiscard]] const std::byte* find_row(Entity entity, TableId table) const noexcept { return state_->find_row(entity, table); }
-
-    /// A handle of `content`, to be put into rows this function writes. `OutOfMemory`, or `InvalidArgument` for more than
-    /// `max_content_size` bytes. That text is UTF-8, and not too long for its field, is checked at the end.
-    [[nodiscard]] Result<Text> text(std::string_view content) noexcept {
-        return as<Text>(bring(std::as_bytes(std::span{content.data(), content.size()})));
-    }
-    [[nodiscard]] Result<Blob> blob(std::span<const std::byte> content) noexcept { return as<Blob>(bring(content)); }
-    /// What a handle of a row, or one made in here, names; empty for any other. Valid until the next write.
-    [[nodiscard]] std::string_view text(const Text& handle) const noexcept {
-        const std::span<const std::byte> bytes = bytes_of(handle);
-        return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-    }
-    [[nodiscard]] std::span<const std::byte> blob(const Blob& handle) const noexcept { return bytes_of(handle); }
-
-    [[nodiscard]] storage::WriteBuffer& buffer() noexcept { return *state_; }
-    [[nodiscard]] transaction::Pipeline& pipeline() noexcept { return *pipeline_; }
-
-protected:
-    Result<void> told(transaction::OperationKind kind, Entity entity, TableId table, storage::Outcome outcome) noexcept {
-        if (transaction::failed(outcome)) [[unlikely]] {
-            return describe(kind, entity, table, outcome);
-        }
-        return {};
-    }
-
-private:
-    template <typename Handle>
-    [[nodiscard]] static Result<Handle> as(Result<ContentHandle> content) noexcept {
-        if (!content) {
-            return std::move(content).error();
-        }
-        Handle handle;
-        static_cast<ContentHandle&>(handle) = *content;
-        return handle;
-    }
-    [[nodiscard]] Error describe(transaction::OperationKind kind, Entity entity, TableId table, storage::Outcome outcome) const {
-        if (outcome == storage::Outcome::OutOfMemory) {
-            state_->mark_broken();
-        }
-        return transaction::describe_failure(state_->store().schema(), kind, entity, table, outcome, state_->refused_field());
-    }
-    [[nodiscard]] Result<ContentHandle> bring(std::span<const std::byte> content) noexcept {
-        if (content.size() > max_content_size) {
-            return Error{ErrorCode::InvalidArgument,
-                         "a text or blob of " + std::to_string(content.size()) + " bytes; the most is " + std::to_string(max_content_size)};
-        }
-        if (content.empty()) {
-            return ContentHandle{};
-        }
-        token_ = token_ == 0 ? state_->store().content_tokens().next() : token_;
-        if (!state_->contents().stage(token_, contents_, content)) {
-            state_->mark_broken();
-            return Error{ErrorCode::OutOfMemory, "no memory for a text or blob"};
-        }
-        return ContentHandle{token_ | ContentHandle::staged, contents_++, 0, 0};
-    }
-    [[nodiscard]] std::span<const std::byte> bytes_of(const ContentHandle& handle) const noexcept {
-        return (handle.number & ContentHandle::staged) != 0 ? state_->contents().staged_bytes(handle)
-                                                            : state_->root().contents.bytes_of(handle);
-    }
-
-    transaction::Pipeline* pipeline_;
-    storage::WriteBuffer* state_;
-    Deadline deadline_;
-    std::uint64_t token_ = 0;    ///< Drawn with the first content.
-    std::uint32_t contents_ = 0; ///< Brought under it.
 };
 
 } // namespace ecsdb

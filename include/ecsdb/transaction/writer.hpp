@@ -30,6 +30,7 @@ struct WriterCounters {
     std::atomic<std::uint64_t> committed{0};
     std::atomic<std::uint64_t> failed{0};
     std::atomic<std::uint64_t> batches{0};
+    std::atomic<std::uint64_t> no_ops{0};
 };
 
 /// How the writer cuts batches, and when it tidies up.
@@ -344,9 +345,7 @@ private:
     }
 
     ECSDB_NOINLINE void late(CommandHeader& header, std::uint64_t sequence, const std::byte* body) noexcept {
-        fail(header, sequence, [] {
-            return Error{ErrorCode::Timeout, "the transaction's deadline passed before it was begun; nothing was applied"};
-        });
+        fail(header, sequence, begun_too_late);
         if (header.form == Form::Buffer) {
             CommandBuffer* buffer = nullptr;
             std::memcpy(&buffer, body, sizeof(buffer));
@@ -518,6 +517,7 @@ private:
         }
         store_->publish(next);
         counters_.committed.store(counters_.committed.load(std::memory_order_relaxed) + batch_committed_, std::memory_order_relaxed);
+        counters_.no_ops.store(counters_.no_ops.load(std::memory_order_relaxed) + state_.take_no_ops(), std::memory_order_relaxed);
         batch_committed_ = 0;
         for (Participant* const participant : participants_) {
             participant->published(*next);
