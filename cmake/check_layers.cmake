@@ -36,6 +36,7 @@ set(may_dashboard ${may_top} replication backends)
 # Headers that only include, declare or configure have nothing a test could mirror.
 set(without_test
     config.hpp
+    core/durability.hpp
     ecsdb.hpp
     engine.hpp
     fwd.hpp

@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/clock.hpp"
+#include "ecsdb/core/durability.hpp"
 #include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/file_system.hpp"
 
@@ -12,14 +13,6 @@
 #include <string>
 
 namespace ecsdb {
-
-/// What a commit has gone through when it becomes visible (design D17).
-enum class Durability : std::uint8_t {
-    Memory, ///< Nothing is written; the database ends with the process.
-    Logged, ///< Visible at once, written to the operating system by a thread of its own, synced within a second: survives a crash of the
-            ///< process.
-    Synced, ///< Visible only once it is on disk: survives a power cut. Commits share syncs.
-};
 
 enum class OpenMode : std::uint8_t {
     ReadWrite, ///< Creates the database if there is none; one process at a time.
@@ -30,6 +23,9 @@ enum class OpenMode : std::uint8_t {
 struct Options {
     std::string directory; ///< Where the files live; empty for a database in memory only.
     Durability durability = Durability::Memory;
+    /// `Synced` only: readers see a commit as soon as it is applied, and the sync comes behind. What a ticket promises stays: `wait`
+    /// returns once the commit is on disk. A power cut may take back what was seen, never what was acknowledged (docs/guide/durability.md).
+    bool publish_before_sync = false;
     OpenMode mode = OpenMode::ReadWrite;
     std::uint32_t shard = 0; ///< Stamped into every id; kept with the database: opening it with another is an error.
 

@@ -60,6 +60,11 @@ TEST_CASE("options that contradict each other are refused by both names", "[opti
     CHECK(complaint(options).find("Options::directory is empty, and Options::durability is not Memory") == 0);
     options.directory = "world";
     CHECK(complaint(options).empty());
+    options.publish_before_sync = true;
+    CHECK(complaint(options).find("Options::publish_before_sync is set, and Options::durability is not Synced") == 0);
+    options.durability = ecsdb::Durability::Synced;
+    CHECK(complaint(options).empty());
+    options.publish_before_sync = false;
     options.durability = ecsdb::Durability::Memory;
     CHECK(complaint(options).find("Options::directory is given, and Options::durability is Memory") == 0);
     options.mode = ecsdb::OpenMode::ReadOnly;

@@ -42,6 +42,19 @@ TEST_CASE("a failure is told once; success as often as one likes", "[transaction
     CHECK(good.wait());
 }
 
+TEST_CASE("where there is no log, only being visible can be waited for", "[transaction][ticket]") {
+    World8 db = open_db();
+    const Entity entity = *db.execute([](auto& state) { return state.create(Account{1}); });
+    Ticket ticket = db.update(entity, Account{2});
+    CHECK(ticket.wait(Durability::Memory));
+    CHECK(code_of(ticket.wait(Durability::Logged)) == ErrorCode::InvalidArgument);
+    CHECK(code_of(ticket.wait_for(Durability::Synced, 1)) == ErrorCode::InvalidArgument);
+    CHECK(ticket.is_done(Durability::Synced));
+    Ticket failing = db.insert(entity, Account{2});
+    CHECK(code_of(failing.wait(Durability::Synced)) == ErrorCode::AlreadyExists);
+    CHECK(db.get<Account>(entity)->balance == 2);
+}
+
 TEST_CASE("a full queue refuses at once where that is asked for, and names its limits", "[transaction][ticket]") {
     Options options = stepped();
     options.queue_transactions = 3;

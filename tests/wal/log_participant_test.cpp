@@ -4,6 +4,9 @@
 #include "recovery/world.hpp"
 
 #include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
 
 namespace log_participant_test {
 
@@ -262,6 +265,240 @@ TEST_CASE("while the disk stalls, readers go on, and what waits to be written is
         CHECK(world.version() > version);
         CHECK(world.log_state().durable_version == world.version());
         files.set_hook(nullptr, nullptr);
+    }
+}
+
+/// Holds up every sync of a log file while it is on.
+struct SyncStall {
+    std::atomic<bool> on{false};
+    std::atomic<int> stalled{0};
+    static void wait(void* self, const ecsdb::FileCall& call) {
+        auto& stall = *static_cast<SyncStall*>(self);
+        if (call.operation == ecsdb::FileOperation::Sync && stall.on) {
+            stall.stalled.fetch_add(1);
+            stall.on.wait(true);
+            stall.stalled.fetch_sub(1);
+        }
+    }
+    void release() {
+        on = false;
+        on.notify_all();
+    }
+};
+
+ecsdb::ErrorCode code(const ecsdb::Result<void>& result) {
+    return result ? ErrorCode{} : result.error().code();
+}
+
+TEST_CASE("a ticket of a logged database waits for visible, logged or synced", "[wal][ticket][levels]") {
+    for (const bool own_thread : {false, true}) {
+        CAPTURE(own_thread);
+        SimulatedFileSystem disk;
+        auto options = on(disk, Durability::Logged);
+        options.own_thread = own_thread;
+        World world = open_or_fail(options);
+        const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+        for (std::uint64_t round = 1; round < 50; ++round) {
+            ecsdb::Ticket ticket = world.update(entity, Purse{round});
+            require(ticket.wait(Durability::Memory));
+            CHECK(world.get<Purse>(entity)->gold == round);
+            const std::uint64_t version = world.version();
+            require(ticket.wait(Durability::Logged));
+            CHECK(world.log_state().written_version >= version);
+            CHECK(ticket.is_done(Durability::Logged));
+            require(ticket.wait_for(Durability::Synced, 60'000'000'000));
+            CHECK(world.log_state().durable_version >= version);
+            CHECK(ticket.is_done(Durability::Synced));
+        }
+        // What fails says why at every level, once.
+        ecsdb::Ticket failing = world.insert(entity, Purse{1});
+        CHECK(code(failing.wait(Durability::Synced)) == ErrorCode::AlreadyExists);
+        // The value of a function comes with the level.
+        auto doubled = world.submit([entity](auto& state) { return state.template get<Purse>(entity)->gold * 2; });
+        CHECK(*doubled.wait(Durability::Synced) == 98);
+    }
+}
+
+TEST_CASE("waiting for a level ends with the time given, with the log's failure, and after `resume`", "[wal][ticket][levels][fault]") {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    SyncStall stall;
+    auto options = on(files, Durability::Logged);
+    options.own_thread = true;
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    require(world.flush(Durability::Synced));
+    files.set_hook(&SyncStall::wait, &stall);
+    files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
+    stall.on = true;
+    ecsdb::Ticket ticket = world.update(entity, Purse{1});
+    require(ticket.wait());
+    CHECK(code(ticket.wait_for(Durability::Synced, 1'000'000)) == ErrorCode::Timeout);
+    CHECK_FALSE(ticket.is_done(Durability::Synced));
+    stall.release();
+    const auto unknown = ticket.wait(Durability::Synced);
+    CHECK(code(unknown) == ErrorCode::OutcomeUnknown);
+    CHECK(unknown.error().message().find("visible, but not known to be on disk") == 0);
+    CHECK(ticket.is_done(Durability::Synced)); // it would say the same again
+    CHECK(world.get<Purse>(entity)->gold == 1);
+    files.clear_faults();
+    require(world.resume());
+    require(ticket.wait(Durability::Synced));
+    files.set_hook(nullptr, nullptr);
+}
+
+TEST_CASE("on the writer's own thread nobody waits for the log", "[wal][ticket][levels]") {
+    SimulatedFileSystem disk;
+    auto options = on(disk, Durability::Logged);
+    options.own_thread = true;
+    World world = open_or_fail(options);
+    auto first = world.begin();
+    const ecsdb::Entity entity = first.create(Purse{0});
+    require(first.commit());
+    ecsdb::Ticket earlier = world.update(entity, Purse{1});
+    require(earlier.wait());
+    require(world.execute([&](auto& state) {
+        CHECK(code(world.flush(Durability::Synced)) == ErrorCode::WouldDeadlock);
+        const auto waited = earlier.wait(Durability::Synced); // it may have been synced meanwhile
+        CHECK((waited || waited.error().code() == ErrorCode::WouldDeadlock));
+        static_cast<void>(state);
+    }));
+}
+
+TEST_CASE("published before the sync, a commit is seen at once and acknowledged on disk", "[wal][ticket][levels][threads]") {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    SyncStall stall;
+    auto options = on(files, Durability::Synced);
+    options.own_thread = true;
+    options.publish_before_sync = true;
+    std::uint64_t acknowledged = 0;
+    {
+        World world = open_or_fail(options);
+        auto first = world.begin();
+        const ecsdb::Entity entity = first.create(Purse{0});
+        require(first.commit());
+        CHECK(world.log_state().durable_version == world.version()); // `commit` has waited for the disk
+        files.set_hook(&SyncStall::wait, &stall);
+        stall.on = true;
+        std::atomic<int> called{0};
+        ecsdb::Ticket ticket = world.update(entity, Purse{1});
+        world.update(entity, Purse{2}).then([&](ecsdb::Result<void> outcome) { called += outcome ? 1 : 100; });
+        require(world.wait_for_version(3)); // … readers go on meanwhile
+        CHECK(world.get<Purse>(entity)->gold == 2);
+        require(ticket.wait(Durability::Memory));
+        CHECK_FALSE(ticket.is_done());
+        CHECK(code(ticket.wait_for(2'000'000)) == ErrorCode::Timeout);
+        CHECK(called == 0);
+        // So does the writer, for as long as the log's buffers last.
+        for (std::uint64_t gold = 3; gold < 100; ++gold) {
+            require(world.update(entity, Purse{gold}).wait(Durability::Memory));
+        }
+        CHECK(world.log_state().durable_version == 1);
+        // Power is cut: what was acknowledged is there, what was only seen need not be.
+        {
+            const auto after = disk.after_crash({});
+            auto crashed = on(*after, Durability::Synced);
+            const World recovered = open_or_fail(crashed);
+            CHECK(recovered.version() == 1);
+        }
+        stall.release();
+        require(ticket.wait());
+        require(world.update(entity, Purse{100}).wait());
+        acknowledged = world.version();
+        CHECK(world.log_state().durable_version == acknowledged);
+        files.set_hook(nullptr, nullptr);
+        while (called == 0) {
+            std::this_thread::yield();
+        }
+        CHECK(called == 1);
+        const auto after = disk.after_crash({});
+        auto crashed = on(*after, Durability::Synced);
+        const World recovered = open_or_fail(crashed);
+        CHECK(recovered.version() == acknowledged);
+        CHECK(recovered.get<Purse>(entity)->gold == 100);
+    }
+    CHECK(open_or_fail(options).version() == acknowledged);
+}
+
+TEST_CASE("published before the sync, a failed sync leaves the outcome of what was seen open until `resume`", "[wal][levels][fault]") {
+    for (const bool own_thread : {true, false}) {
+        CAPTURE(own_thread);
+        SimulatedFileSystem disk;
+        ecsdb::FaultFileSystem files{disk};
+        auto options = on(files, Durability::Synced);
+        options.own_thread = own_thread;
+        options.publish_before_sync = true;
+        World world = open_or_fail(options);
+        const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+        CHECK(world.log_state().durable_version == 1);
+        files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
+        std::atomic<int> told{0};
+        CHECK(code(world.update(entity, Purse{1}).wait()) == ErrorCode::OutcomeUnknown);
+        CHECK(world.get<Purse>(entity)->gold == 1);
+        world.update(entity, Purse{2}).then([&](ecsdb::Result<void> outcome) { told = int(code(outcome)); });
+        while (told == 0) {
+            world.step();
+            std::this_thread::yield();
+        }
+        CHECK(told == int(ErrorCode::ReadOnly)); // refused: the log had failed before
+        CHECK(code(world.update(entity, Purse{3}).wait()) == ErrorCode::ReadOnly);
+        files.clear_faults();
+        require(world.resume());
+        CHECK(world.log_state().durable_version == 2);
+        CHECK(world.get<Purse>(entity)->gold == 1);
+        require(world.update(entity, Purse{4}).wait());
+        CHECK(world.log_state().durable_version == 3);
+    }
+}
+
+TEST_CASE("published before the sync, commits that came during one share the next", "[wal][levels][threads]") {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    SyncStall stall;
+    auto options = on(files, Durability::Synced);
+    options.own_thread = true;
+    options.publish_before_sync = true;
+    options.segment_bytes = std::size_t{4} << 20U;
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    files.set_hook(&SyncStall::wait, &stall);
+    stall.on = true;
+    std::vector<ecsdb::Ticket> tickets;
+    for (std::uint64_t gold = 1; gold <= 6; ++gold) {
+        tickets.push_back(world.update(entity, Purse{gold}));
+        require(tickets.back().wait(Durability::Memory));
+    }
+    while (stall.stalled == 0) {
+        std::this_thread::yield();
+    }
+    const std::uint64_t before = files.calls(ecsdb::FileOperation::Sync);
+    stall.release();
+    for (ecsdb::Ticket& ticket : tickets) {
+        require(ticket.wait());
+    }
+    CHECK(files.calls(ecsdb::FileOperation::Sync) - before <= 2);
+    files.set_hook(nullptr, nullptr);
+}
+
+TEST_CASE("published before the sync, closing tells everybody who waits", "[wal][levels][threads]") {
+    for (const bool own_thread : {true, false}) {
+        SimulatedFileSystem disk;
+        auto options = on(disk, Durability::Synced);
+        options.own_thread = own_thread;
+        options.publish_before_sync = true;
+        std::atomic<int> good{0};
+        {
+            World world = open_or_fail(options);
+            for (std::uint64_t i = 0; i < 100; ++i) {
+                auto tx = world.begin();
+                static_cast<void>(tx.create(Purse{i}));
+                tx.submit().then([&](ecsdb::Result<void> outcome) { good += outcome ? 1 : 0; });
+            }
+            require(world.close());
+        }
+        CHECK(good == 100);
+        CHECK(open_or_fail(options).version() == 100);
     }
 }
 

@@ -90,8 +90,11 @@ public:
         if (auto stored = manifest_.change([&](recovery::Manifest& next) { note_position(next, *writer); }); !stored) {
             return stored;
         }
-        participant_.reset(new wal::LogParticipant{std::move(*writer), schema, *clock_, *allocator_,
-                                                   options.durability == Durability::Synced, options.own_thread, *this, spares_.get()});
+        const wal::Syncing syncing = options.durability == Durability::Logged ? wal::Syncing::InTime
+                                     : options.publish_before_sync            ? wal::Syncing::AtOnce
+                                                                              : wal::Syncing::BeforePublishing;
+        participant_.reset(
+            new wal::LogParticipant{std::move(*writer), schema, *clock_, *allocator_, syncing, options.own_thread, *this, spares_.get()});
         if (archiver_ != nullptr) {
             if (options.own_thread) {
                 archiver_->start();

@@ -99,6 +99,9 @@ public:
         if (pipeline_->fork_guard().in_child()) {
             return transaction::Pipeline::forked();
         }
+        if (level != Durability::Memory && pipeline_->writer().is_this_thread()) {
+            return Error{ErrorCode::WouldDeadlock, "flush: it waits for the log and so cannot be called on the writer's thread"};
+        }
         if (level == Durability::Memory || durable_ == nullptr) {
             return level == Durability::Memory ? Result<void>{}
                                                : Result<void>{Error{ErrorCode::InvalidArgument, "flush: this database keeps no log"}};

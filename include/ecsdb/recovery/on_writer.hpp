@@ -21,7 +21,7 @@ namespace ecsdb::detail {
     if (!sequence) {
         return std::move(sequence).error();
     }
-    return pipeline.wait(*producer, *sequence, no_timeout);
+    return pipeline.wait_done(*producer, *sequence, no_timeout);
 }
 
 /// Reads the entity versions on the writer, a piece at a time: they lie outside the tree and go on counting, but between two batches they

@@ -484,6 +484,7 @@ private:
         engine_->pipeline_->ids().lower_mark(engine_->pipeline_->ids().next_fresh());
         join_constraints();
         engine_->pipeline_->writer().join(durable->participant());
+        engine_->pipeline_->set_keeper(durable->participant(), options_.publish_before_sync ? Durability::Synced : Durability::Memory);
         durable->participant().start();
         engine_->durable_ = std::move(durable);
         return {};

@@ -86,6 +86,7 @@ template <auto Member>
 inline constexpr std::array option_table{
     detail::text_option("directory", &Options::directory),
     detail::word_option<&Options::durability>("durability", detail::durability_words),
+    detail::option<&Options::publish_before_sync>("publish_before_sync", OptionKind::Flag, 0, 1),
     detail::word_option<&Options::mode>("mode", detail::mode_words),
     detail::option<&Options::shard>("shard", OptionKind::Count, 0, Entity::max_shard),
     detail::option<&Options::initial_bytes>("initial_bytes", OptionKind::Bytes),
@@ -150,6 +151,10 @@ inline constexpr std::array option_table{
         return Error{ErrorCode::InvalidArgument, std::string{"Options::directory is empty, and Options::"} +
                                                      (writes ? "durability is not Memory" : "mode is ReadOnly") +
                                                      ": a database in memory only can be neither durable nor read-only"};
+    }
+    if (options.publish_before_sync && writes && options.durability != Durability::Synced) {
+        return Error{ErrorCode::InvalidArgument, "Options::publish_before_sync is set, and Options::durability is not Synced: there is no "
+                                                 "sync to publish before"};
     }
     if (!options.directory.empty() && writes && options.durability == Durability::Memory) {
         return Error{ErrorCode::InvalidArgument,

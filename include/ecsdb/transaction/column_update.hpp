@@ -13,6 +13,7 @@
 #include "ecsdb/transaction/shared_work.hpp"
 #include "ecsdb/transaction/task.hpp"
 #include "ecsdb/transaction/thrown.hpp"
+#include "ecsdb/transaction/update_scratch.hpp"
 
 #include <algorithm>
 #include <array>
@@ -26,9 +27,6 @@
 
 namespace ecsdb::transaction {
 
-/// The most tables one update can write, and read or write in all.
-inline constexpr std::size_t max_written_tables = 8;
-
 /// What a column update touches: the tables written, then those only read.
 struct UpdateTables {
     std::array<TableId, storage::max_query_tables> ids{};
@@ -37,38 +35,6 @@ struct UpdateTables {
     bool untyped = false; ///< What is written are bytes, perhaps no values: they are checked.
 
     [[nodiscard]] std::span<const TableId> all() const noexcept { return {ids.data(), count}; }
-};
-
-/// Memory an update works with, kept by the pipeline for the next one.
-struct UpdateScratch {
-    explicit UpdateScratch(Allocator& memory) noexcept : fresh{memory}, parts{memory}, swaps{memory}, allocator{&memory} {}
-
-    /// One archetype of the pinned version: where its fresh pages start in `fresh`, and its pieces among all pieces.
-    struct Part {
-        const storage::Archetype* archetype;
-        std::size_t first;
-        std::uint32_t first_piece;
-    };
-    /// One of the two threads that may compute: the caller, and the helper.
-    struct Worker {
-        std::array<Owner<delta::ColumnEncoder>, max_written_tables> encoders;
-    };
-    /// A page the writer swapped in, with what a delta needs to know of it.
-    struct Swap {
-        const storage::Node* before;
-        const storage::Node* after;
-        const std::uint32_t* indices;
-        std::uint32_t rows;
-        std::uint32_t written;
-    };
-
-    GrowArray<storage::Node*> fresh;
-    GrowArray<Part> parts;
-    GrowArray<Swap> swaps;
-    std::array<Worker, 2> workers;
-    std::array<const Table*, max_written_tables> encoder_tables{};
-    Allocator* allocator;
-    UpdateScratch* next = nullptr;
 };
 
 /// One whole-column update (design D13.2).

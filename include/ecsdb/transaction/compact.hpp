@@ -68,7 +68,7 @@ private:
         if (!sequence) {
             return std::move(sequence).error();
         }
-        if (Result<void> waited = pipeline.wait(*producer, *sequence, no_timeout); !waited) {
+        if (Result<void> waited = pipeline.wait_done(*producer, *sequence, no_timeout); !waited) {
             return std::move(waited).error();
         }
         is_last = step.is_last;

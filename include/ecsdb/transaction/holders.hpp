@@ -52,7 +52,7 @@ private:
         detail::ListHolders task{pipeline.clock()};
         Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, CommandHeader::wants_error);
         if (sequence) {
-            Result<void> waited = pipeline.wait(*producer, *sequence, no_timeout);
+            Result<void> waited = pipeline.wait_done(*producer, *sequence, no_timeout);
             return waited ? Result<std::vector<Holder>>{std::move(task.holders)} : std::move(waited).error();
         }
         if (sequence.error().code() != ErrorCode::Closed) {

@@ -2,11 +2,13 @@
 /// Tells those who do not wait: callbacks and coroutines go on, on a thread of their own, once a transaction's outcome is known.
 #pragma once
 
+#include "ecsdb/core/durability.hpp"
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/result.hpp"
 #include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/storage/store.hpp"
+#include "ecsdb/transaction/participant.hpp"
 #include "ecsdb/transaction/producer.hpp"
 
 #include <atomic>
@@ -39,6 +41,7 @@ private:
     friend class Notifier;
     ProducerState* producer_ = nullptr;
     std::uint64_t sequence_ = 0;
+    std::uint64_t version_ = 0; ///< One that has the transaction, where more than that is waited for; 0 while none has.
     Continuation* next_ = nullptr;
     std::optional<Error> refused_;
 };
@@ -84,11 +87,19 @@ public:
     Notifier(const Notifier&) = delete;
     Notifier& operator=(const Notifier&) = delete;
 
+    /// Lets nobody go on from now on before what was awaited has gone through `level`, too. Before anybody awaits anything.
+    void hold_back(VersionKeeper& keeper, Durability level) noexcept {
+        keeper_ = &keeper;
+        level_ = level;
+        keeper.ring_when_settled(bell_);
+    }
+
     /// Any thread: `continuation` is resumed once command `sequence` of `producer` is done, or with `refused`, if given. Once the writer
     /// has ended it is resumed right here: so the notifier comes to an end, however many still come.
     void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, std::optional<Error> refused) noexcept {
         continuation.producer_ = producer;
         continuation.sequence_ = sequence;
+        continuation.version_ = 0;
         continuation.refused_ = std::move(refused);
         std::unique_lock lock{mutex_};
         if (closed_) {
@@ -99,7 +110,7 @@ public:
         begin();
         const bool refused_already = continuation.refused_.has_value();
         refused_already ? append(continuation) : insert(continuation);
-        const bool ready = refused_already || producer == nullptr || producer->is_done(sequence);
+        const bool ready = refused_already || can_go_on(continuation);
         lock.unlock(); // from here on the continuation may be gone
         if (ready) {
             bell_.ring();
@@ -223,8 +234,15 @@ private:
         const std::uint64_t version = store_->published_version();
         return listener_ != nullptr && version > told_ ? std::optional{version} : std::nullopt;
     }
-    [[nodiscard]] bool can_go_on(const Continuation& continuation) const noexcept {
-        return closed_ || continuation.producer_->is_done(continuation.sequence_);
+    [[nodiscard]] bool can_go_on(Continuation& continuation) const noexcept {
+        if (closed_ || !continuation.producer_->is_done(continuation.sequence_)) {
+            return closed_.has_value();
+        }
+        if (keeper_ == nullptr) {
+            return true;
+        }
+        continuation.version_ = continuation.version_ == 0 ? store_->published_version() : continuation.version_;
+        return keeper_->is_settled(continuation.version_, level_);
     }
 
     void append(Continuation& continuation) noexcept {
@@ -319,11 +337,17 @@ private:
             outcome = closed_->clone();
         } else if (std::optional<Error> error = continuation.producer_->take_failure(continuation.sequence_)) {
             outcome = std::move(*error);
+        } else if (keeper_ != nullptr) {
+            // Waits only where nobody else sees to it, or at the end.
+            outcome = keeper_->wait_for_level(continuation.version_ == 0 ? store_->published_version() : continuation.version_, level_,
+                                              no_timeout);
         }
         continuation.resume(std::move(outcome));
     }
 
     const storage::Store* store_;
+    VersionKeeper* keeper_ = nullptr; ///< Null where being visible is enough.
+    Durability level_ = Durability::Memory;
     bool own_thread_;
     std::atomic<bool> in_use_{false};
     std::mutex mutex_; // of everything below, and of `ProducerState::awaited`; held for a few instructions

@@ -1,8 +1,10 @@
 /// @file
-/// What can take part in a commit: constraints, indices, the log, feeds, replication. The commit path knows only this interface.
+/// What can take part in a commit: constraints, indices, the log, feeds, replication. The commit path knows only these interfaces.
 #pragma once
 
+#include "ecsdb/core/durability.hpp"
 #include "ecsdb/core/result.hpp"
+#include "ecsdb/core/wake_up.hpp"
 #include "ecsdb/storage/root.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
 
@@ -56,6 +58,8 @@ public:
 
     /// The writer has nothing to do.
     virtual void idle() noexcept {}
+    /// Whether it left something undone then that it could do now.
+    [[nodiscard]] virtual bool wants_idle() const noexcept { return false; }
 
     /// The entity whose row of `table` has the value that lies in `row`, a row of that table, in unique field `field`; null when there is
     /// none. As things stand in the running transaction. Nothing: this participant does not know such values.
@@ -76,6 +80,26 @@ public:
         static_cast<void>(mark);
         return {};
     }
+};
+
+/// Whoever makes versions durable: the log. Any thread may call.
+class VersionKeeper {
+public:
+    /// Whether `wait_for_level` would return at once: versions up to `version` have gone through `level`, or the log has failed, or nobody
+    /// but the caller would see to it.
+    [[nodiscard]] virtual bool is_settled(std::uint64_t version, Durability level) const noexcept = 0;
+
+    /// Waits until versions up to `version`, which are visible, have gone through `level`; what would be done later is asked for now.
+    /// Errors: `OutcomeUnknown` where the log failed first, `Timeout`.
+    [[nodiscard]] virtual Result<void> wait_for_level(std::uint64_t version, Durability level, std::uint64_t timeout_ns) noexcept = 0;
+
+    /// Has `bell` rung from now on whenever more may be settled. Once, before the first commit.
+    virtual void ring_when_settled(Doorbell& bell) noexcept = 0;
+    /// Has `bell` rung from now on when `Participant::wants_idle` comes to hold. As above.
+    virtual void ring_when_idle_is_wanted(Doorbell& bell) noexcept = 0;
+
+protected:
+    ~VersionKeeper() = default;
 };
 
 } // namespace ecsdb::transaction

@@ -2,20 +2,20 @@
 /// The commit path as a whole: producers, queue, ids, the thread that drives the writer, and the one that tells of outcomes.
 #pragma once
 
-#include "ecsdb/core/list.hpp"
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/core/thread.hpp"
-#include "ecsdb/transaction/column_update.hpp"
 #include "ecsdb/transaction/notifier.hpp"
+#include "ecsdb/transaction/participant.hpp"
+#include "ecsdb/transaction/producers.hpp"
+#include "ecsdb/transaction/shared_work.hpp"
+#include "ecsdb/transaction/update_scratch.hpp"
 #include "ecsdb/transaction/writer.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -37,7 +37,8 @@ class Pipeline {
 public:
     Pipeline(storage::Store& store, Clock& clock, std::uint32_t shard, const PipelineOptions& options)
         : store_{&store}, clock_{&clock}, options_{options}, ids_{shard}, writer_{store, queue_, ids_, clock, options.writer},
-          notifier_{store, options.own_thread}, serial_{1 + serials_.fetch_add(1, std::memory_order_relaxed)} {
+          notifier_{store, options.own_thread},
+          producers_{store.allocator(), queue_, ids_, notifier_, fork_guard_, options.queue_transactions}, scratches_{store.allocator()} {
         if (options.read_only) {
             state_.store(State::Refusing, std::memory_order_relaxed);
         }
@@ -54,15 +55,6 @@ public:
         ECSDB_ASSERT(!notifier_.is_this_thread() && !writer_.is_this_thread(),
                      "a database was destroyed from inside one of its own callbacks, functions, or what such a function had captured");
         stop();
-        for (UpdateScratch* scratch = scratches_.load(std::memory_order_acquire); scratch != nullptr;) {
-            UpdateScratch* const next = scratch->next;
-            scratch->~UpdateScratch();
-            store_->allocator().deallocate(scratch, sizeof(UpdateScratch), alignof(UpdateScratch));
-            scratch = next;
-        }
-        for (const Ring& ring : rings_) {
-            store_->allocator().deallocate(ring.memory, ProducerState::ring_bytes, 64);
-        }
     }
 
     [[nodiscard]] storage::Store& store() noexcept { return *store_; }
@@ -101,12 +93,7 @@ public:
         // Release pairs with the acquire in `wait`: what was run has been announced.
         state_.store(State::Stopped, std::memory_order_release);
         writer_.stop_driving();
-        {
-            const std::lock_guard lock{mutex_};
-            for (const Ring& ring : rings_) {
-                ring.producer->wake();
-            }
-        }
+        producers_.for_each([](ProducerState& producer) { producer.wake(); });
         notifier_.stop(closed());
     }
 
@@ -122,45 +109,11 @@ public:
     }
 
     /// The calling thread's own producer; null when there can be none: `no_producer` says why. Cost: one comparison after the first call.
-    [[nodiscard]] ProducerState* this_thread_producer() noexcept {
-        struct Known {
-            std::uint64_t pipeline;
-            ProducerState* producer;
-        };
-        static thread_local std::array<Known, 4> known{};
-        Known& entry = known[serial_ % known.size()];
-        if (entry.pipeline != serial_) [[unlikely]] {
-            ProducerState* const producer = producer_of(&known);
-            if (producer == nullptr) {
-                return nullptr;
-            }
-            entry = {serial_, producer};
-        }
-        return entry.producer;
-    }
-
+    [[nodiscard]] ProducerState* this_thread_producer() noexcept { return producers_.of_this_thread(); }
     /// A producer that travels with a job instead of a thread; give it back with `release_producer`. Null when there can be none:
     /// `no_producer` says why.
-    [[nodiscard]] ProducerState* make_producer() noexcept {
-        if (fork_guard_.in_child()) {
-            return nullptr; // the lock may be held for ever by a thread that exists in the parent only
-        }
-        const std::lock_guard lock{mutex_};
-        if (!idle_.empty()) {
-            ProducerState* const producer = idle_.back();
-            idle_.pop_back();
-            return producer;
-        }
-        return add_producer();
-    }
-    void release_producer(ProducerState* producer) noexcept {
-        if (fork_guard_.in_child()) {
-            return;
-        }
-        producer->give_back_ids();
-        const std::lock_guard lock{mutex_};
-        idle_.push_back(producer);
-    }
+    [[nodiscard]] ProducerState* make_producer() noexcept { return producers_.take(); }
+    void release_producer(ProducerState* producer) noexcept { producers_.give_back(producer); }
 
     /// Queues a task, waiting for room if need be. On failure the task was not taken.
     [[nodiscard]] Result<std::uint64_t> submit_task(ProducerState& producer, Task& task, std::uint8_t flags) noexcept {
@@ -294,8 +247,64 @@ public:
         }
     }
 
-    /// Waits until command `sequence` of `producer` is published, or has failed: then says why.
+    /// Names the log, and what a commit has gone through when its submitter is told of it, if that is more than becoming visible. Before
+    /// `start`. The keeper must stay until `stop`.
+    void set_keeper(VersionKeeper& keeper, Durability acknowledged) noexcept {
+        keeper_ = &keeper;
+        keeper.ring_when_idle_is_wanted(queue_.bell());
+        acknowledged_ = acknowledged;
+        if (acknowledged != Durability::Memory) {
+            notifier_.hold_back(keeper, acknowledged);
+        }
+    }
+    /// What `wait` waits for.
+    [[nodiscard]] Durability acknowledged() const noexcept { return acknowledged_; }
+
+    /// Waits until command `sequence` of `producer` is to be acknowledged, or has failed: then says why.
     [[nodiscard]] Result<void> wait(ProducerState& producer, std::uint64_t sequence, std::uint64_t timeout_ns) noexcept {
+        std::uint64_t version = 0;
+        return wait(producer, sequence, acknowledged_, timeout_ns, version);
+    }
+    /// The same, until it has gone through `level`. `version` is one that has it, or 0 until that is known: it is set then. Errors of its
+    /// own: those of `wait_for_level`.
+    [[nodiscard]] Result<void> wait(ProducerState& producer, std::uint64_t sequence, Durability level, std::uint64_t timeout_ns,
+                                    std::uint64_t& version) noexcept {
+        if (level == Durability::Memory) [[likely]] {
+            return wait_done(producer, sequence, timeout_ns);
+        }
+        const std::uint64_t begun = clock_->monotonic_ns();
+        Result<void> done = wait_done(producer, sequence, timeout_ns);
+        if (!done) {
+            return done;
+        }
+        const std::uint64_t waited = timeout_ns == no_timeout ? 0 : std::min(clock_->monotonic_ns() - begun, timeout_ns);
+        version = version == 0 ? store_->published_version() : version;
+        return wait_for_level(version, level, timeout_ns - waited);
+    }
+    /// Waits until versions up to `version`, which is visible, have gone through `level`. Errors: those of `VersionKeeper::wait_for_level`;
+    /// `InvalidArgument` where there is no log, `WouldDeadlock`, `Forked`.
+    [[nodiscard]] Result<void> wait_for_level(std::uint64_t version, Durability level, std::uint64_t timeout_ns) noexcept {
+        if (fork_guard_.in_child()) {
+            return forked();
+        }
+        if (level == Durability::Memory) {
+            return {};
+        }
+        if (keeper_ == nullptr) {
+            return Error{ErrorCode::InvalidArgument, "nothing but visibility can be waited for: this database keeps no log"};
+        }
+        if (writer_.is_this_thread() && !keeper_->is_settled(version, level)) {
+            return Error{ErrorCode::WouldDeadlock, "waiting for the log on the writer's own thread would wait for ever"};
+        }
+        return keeper_->wait_for_level(version, level, timeout_ns);
+    }
+    /// Whether it would return at once.
+    [[nodiscard]] bool is_settled(std::uint64_t version, Durability level) const noexcept {
+        return level == Durability::Memory || keeper_ == nullptr || keeper_->is_settled(version, level);
+    }
+
+    /// Waits until command `sequence` of `producer` is published, or has failed: then says why.
+    [[nodiscard]] Result<void> wait_done(ProducerState& producer, std::uint64_t sequence, std::uint64_t timeout_ns) noexcept {
         if (!producer.is_done(sequence)) {
             if (writer_.is_this_thread()) {
                 return Error{ErrorCode::WouldDeadlock, "waiting for a transaction on the writer's own thread would wait for ever"};
@@ -339,26 +348,12 @@ public:
             return;
         }
         notifier_.listen(std::move(listener));
-        const std::lock_guard lock{mutex_};
-        for (const Ring& ring : rings_) {
-            notifier_.adopt(*ring.producer);
-        }
+        producers_.for_each([this](ProducerState& producer) { notifier_.adopt(producer); });
     }
 
     /// Working memory for a column update; null when memory is refused. Give it back. Any thread.
-    [[nodiscard]] UpdateScratch* take_scratch() noexcept {
-        // The whole stack is taken and the rest put back, so that there is no ABA.
-        UpdateScratch* const scratch = scratches_.exchange(nullptr, std::memory_order_acquire);
-        if (scratch == nullptr) {
-            void* const memory = store_->allocator().allocate(sizeof(UpdateScratch), alignof(UpdateScratch));
-            return memory == nullptr ? nullptr : ::new (memory) UpdateScratch{store_->allocator()};
-        }
-        if (UpdateScratch* const rest = std::exchange(scratch->next, nullptr); rest != nullptr) {
-            push_scratches(rest);
-        }
-        return scratch;
-    }
-    void give_scratch(UpdateScratch* scratch) noexcept { push_scratches(scratch); }
+    [[nodiscard]] UpdateScratch* take_scratch() noexcept { return scratches_.take(); }
+    void give_scratch(UpdateScratch* scratch) noexcept { scratches_.give(scratch); }
 
     [[nodiscard]] static Error forked() {
         return Error{ErrorCode::Forked, "this database handle was made by the parent process; open the database anew after fork()"};
@@ -390,22 +385,6 @@ private:
         return options_.read_only ? Error{ErrorCode::ReadOnly, "the database was opened read-only"} : closed();
     }
     [[nodiscard]] static Error closed() { return Error{ErrorCode::Closed, "the database was closed before the transaction was begun"}; }
-
-    void push_scratches(UpdateScratch* chain) noexcept {
-        UpdateScratch* last = chain;
-        while (last->next != nullptr) {
-            last = last->next;
-        }
-        UpdateScratch* expected = scratches_.load(std::memory_order_relaxed);
-        do {
-            last->next = expected;
-        } while (!scratches_.compare_exchange_weak(expected, chain, std::memory_order_release, std::memory_order_relaxed));
-    }
-
-    struct Ring {
-        std::byte* memory;
-        Owner<ProducerState> producer;
-    };
 
     [[nodiscard]] Result<std::uint64_t> enqueue(ProducerState& producer, CommandHeader* header) noexcept {
         bool queued = false;
@@ -503,35 +482,7 @@ private:
         if (!sequence) {
             return std::move(sequence).error();
         }
-        return wait(producer, *sequence, no_timeout);
-    }
-
-    ECSDB_NOINLINE ProducerState* producer_of(const void* thread) noexcept {
-        if (fork_guard_.in_child()) {
-            return nullptr; // the lock may be held for ever by a thread that exists in the parent only
-        }
-        const std::lock_guard lock{mutex_};
-        for (const auto& [known, producer] : by_thread_) {
-            if (known == thread) {
-                return producer;
-            }
-        }
-        ProducerState* const producer = add_producer();
-        if (producer != nullptr) {
-            by_thread_.emplace_back(thread, producer);
-        }
-        return producer;
-    }
-
-    ProducerState* add_producer() noexcept {
-        auto* const memory = static_cast<std::byte*>(store_->allocator().allocate(ProducerState::ring_bytes, 64));
-        if (memory == nullptr) {
-            return nullptr;
-        }
-        Owner<ProducerState> producer{new ProducerState{queue_, store_->allocator(), ids_, memory, options_.queue_transactions}};
-        notifier_.adopt(*producer);
-        rings_.push_back({memory, std::move(producer)});
-        return rings_.back().producer.get();
+        return wait_done(producer, *sequence, no_timeout);
     }
 
     /// The writer's thread: runs batches; idle, it spins, then gives way, then reclaims and sleeps.
@@ -567,7 +518,7 @@ private:
                 continue;
             }
             if (const std::uint64_t pause = writer_.rest(now); pause != 0) {
-                queue_.sleep(pause, [&] { return stop.requested(); });
+                queue_.sleep(pause, [&] { return stop.requested() || writer_.wants_idle(); });
                 spins = 0;
                 idle_since = 0;
             }
@@ -586,14 +537,11 @@ private:
     Writer writer_;
     HelpDesk help_desk_;
     Notifier notifier_;
-    inline static std::atomic<std::uint64_t> serials_{0};
-    std::uint64_t serial_; ///< Tells pipelines apart, also those that had the same address one after the other.
+    Producers producers_;
+    ScratchPool scratches_;
+    VersionKeeper* keeper_ = nullptr; ///< The log, if there is one.
+    Durability acknowledged_ = Durability::Memory;
     std::atomic<State> state_{State::Open};
-    std::mutex mutex_; // producers come and go rarely
-    List<Ring> rings_;
-    List<ProducerState*> idle_;
-    List<std::pair<const void*, ProducerState*>> by_thread_;
-    std::atomic<UpdateScratch*> scratches_{nullptr};
     Owner<Thread> thread_;
 };
 

@@ -34,6 +34,8 @@ public:
 
     /// Producer side: wakes the writer if it sleeps. Call after enqueueing.
     void poke() noexcept { bell_.ring(); }
+    /// For others who may have something for the writer.
+    [[nodiscard]] Doorbell& bell() noexcept { return bell_; }
 
     /// Writer side: up to `most` commands.
     [[nodiscard]] std::size_t take(CommandHeader** commands, std::size_t most) noexcept {

@@ -20,6 +20,9 @@ concept OutcomeCallback = std::invocable < std::decay_t<Fn>
 
 /// Names one submitted transaction. Move-only; dropping it means not caring.
 ///
+/// Its outcome is known once the transaction is acknowledged: that is when it is visible, and in a `Synced` database on disk, also where
+/// readers saw it before (`Options::publish_before_sync`).
+///
 /// May be waited for from any thread, by one at a time. Must not outlive its database. `co_await` is in transaction/await.hpp.
 class Ticket {
 public:
@@ -31,21 +34,42 @@ public:
     Ticket(Ticket&&) noexcept = default;
     Ticket& operator=(Ticket&&) noexcept = default;
 
-    /// Waits until every view opened from now on sees the transaction, or it has failed: the error then names the operation, table and
-    /// entity. `WouldDeadlock` on the writer's thread. A failure is told once.
+    /// Waits until every view opened from now on sees the transaction and it is acknowledged, or it has failed: the error then names the
+    /// operation, table and entity. `WouldDeadlock` on the writer's thread. A failure is told once.
     [[nodiscard]] Result<void> wait() noexcept { return wait_for(no_timeout); }
+    /// Waits until the transaction has gone through `level`, whatever the database's own: `Memory`, it is visible; `Logged`, it is written;
+    /// `Synced`, it is on disk, for which a sync is asked for at once. May be called again, with a higher level.
+    ///
+    /// Errors: those of `wait`; of a transaction that is visible, `OutcomeUnknown` where the log failed before it had gone through `level`
+    /// (`resume` writes it), and `InvalidArgument` where there is no log.
+    [[nodiscard]] Result<void> wait(Durability level) noexcept { return wait_for(level, no_timeout); }
 
-    /// The same, for at most `timeout_ns` nanoseconds: then `Timeout`, and the outcome is still open.
+    /// The same, for at most `timeout_ns` nanoseconds: then `Timeout`, and the outcome is still open. A database without threads of its own
+    /// (`Options::own_thread`) may take longer: the work is done in here.
     [[nodiscard]] Result<void> wait_for(std::uint64_t timeout_ns) noexcept {
+        return wait_for(pipeline_ == nullptr ? Durability::Memory : pipeline_->acknowledged(), timeout_ns);
+    }
+    [[nodiscard]] Result<void> wait_for(Durability level, std::uint64_t timeout_ns) noexcept {
         if (refused_) {
             return refused_->clone();
         }
         ECSDB_ASSERT(producer_ != nullptr, "an empty ticket was waited for");
-        return pipeline_->wait(*producer_, sequence_, timeout_ns);
+        return pipeline_->wait(*producer_, sequence_, level, timeout_ns, version_);
     }
 
     /// Whether the outcome is known: `wait` would return at once.
-    [[nodiscard]] bool is_done() const noexcept { return refused_.has_value() || producer_ == nullptr || producer_->is_done(sequence_); }
+    [[nodiscard]] bool is_done() const noexcept { return is_done(pipeline_ == nullptr ? Durability::Memory : pipeline_->acknowledged()); }
+    /// Whether `wait(level)` would. Asks for nothing: a level above the database's own is reached when it is.
+    [[nodiscard]] bool is_done(Durability level) const noexcept {
+        if (refused_.has_value() || producer_ == nullptr) {
+            return true;
+        }
+        if (!producer_->is_done(sequence_)) {
+            return false;
+        }
+        version_ = version_ == 0 && level != Durability::Memory ? pipeline_->store().published_version() : version_;
+        return pipeline_->is_settled(version_, level);
+    }
 
     /// Whether the transaction reached the queue at all; if not, `wait` says why not.
     [[nodiscard]] bool is_submitted() const noexcept { return producer_ != nullptr; }
@@ -87,6 +111,7 @@ private:
     transaction::Pipeline* pipeline_ = nullptr;
     transaction::ProducerState* producer_ = nullptr;
     std::uint64_t sequence_ = 0;
+    mutable std::uint64_t version_ = 0; ///< One that has the transaction, noted when a level was first asked for; 0 before.
     std::optional<Error> refused_;
 };
 

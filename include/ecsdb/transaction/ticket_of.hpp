@@ -21,12 +21,18 @@ public:
     TicketOf() noexcept = default;
     TicketOf(Ticket ticket, transaction::OutcomeSlot<Result<T>> slot) noexcept : ticket_{std::move(ticket)}, slot_{std::move(slot)} {}
 
-    /// Waits until every view opened from now on sees the transaction, or it has failed.
+    /// Waits until every view opened from now on sees the transaction and it is acknowledged, or it has failed.
     [[nodiscard]] Result<T> wait() noexcept { return wait_for(no_timeout); }
+    /// Waits until it has gone through `level`. The value is handed over with success: after an error of the log it still can be.
+    [[nodiscard]] Result<T> wait(Durability level) noexcept { return wait_for(level, no_timeout); }
     /// The same, for at most `timeout_ns` nanoseconds: then `Timeout`, and the outcome is still open.
     [[nodiscard]] Result<T> wait_for(std::uint64_t timeout_ns) noexcept { return value_after(ticket_.wait_for(timeout_ns), slot_); }
+    [[nodiscard]] Result<T> wait_for(Durability level, std::uint64_t timeout_ns) noexcept {
+        return value_after(ticket_.wait_for(level, timeout_ns), slot_);
+    }
 
     [[nodiscard]] bool is_done() const noexcept { return ticket_.is_done(); }
+    [[nodiscard]] bool is_done(Durability level) const noexcept { return ticket_.is_done(level); }
     [[nodiscard]] bool is_submitted() const noexcept { return ticket_.is_submitted(); }
 
     /// Calls `fn(Result<T>)` once the outcome is known: see `Ticket::then`.

@@ -143,6 +143,10 @@ public:
             participant->idle();
         }
     }
+    /// Whether they would have something to do if they were told again.
+    [[nodiscard]] bool wants_idle() const noexcept {
+        return std::any_of(participants_.begin(), participants_.end(), [](const Participant* each) { return each->wants_idle(); });
+    }
 
     /// For a writer that has nothing to run: frees what the views that have gone no longer need, and, after a while, gives free memory
     /// back, one bounded piece per call. Returns how long it may sleep then; 0 when there is more to do. The driver only.

@@ -17,28 +17,37 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <utility>
 
 namespace ecsdb::wal {
 
+/// When what is committed is synced.
+enum class Syncing : std::uint8_t {
+    BeforePublishing, ///< Before anybody sees it: the writer waits.
+    AtOnce,           ///< Right behind.
+    InTime,           ///< Within a second.
+};
+
 /// How the log takes part in commits (design D17, D18).
 ///
-/// Synced: the writer itself writes and syncs each batch before it is published, so no reader acts on what a power cut could take back;
-/// batches grow while a sync runs. Logged: batches are handed to the log's own thread in buffers; it writes them at once, and syncs
-/// when a second or 64 MiB have gathered, or somebody asks. The writer never waits for the disk unless the thread is several buffers
-/// behind. Logged without a thread of its own: the writer writes each batch, and syncs when 64 MiB have gathered.
+/// `BeforePublishing`: the writer itself writes and syncs each batch before it is published, so no reader acts on what a power cut could
+/// take back; batches grow while a sync runs. Otherwise batches are handed to the log's own thread in buffers, which it writes at once; it
+/// syncs whenever it has written what there is (`AtOnce`), or when a second or 64 MiB have gathered, or somebody asks (`InTime`). The
+/// writer never waits for the disk unless the thread is several buffers behind. Without a thread of its own, the writer writes each batch;
+/// whoever waits for a sync makes one, and one is made when 64 MiB have gathered.
 ///
 /// Where there may be threads, the log's also makes a file ready for the next segment and sees to it that a segment ends in time though
 /// nothing is written.
 ///
 /// After a failed write or sync nothing more is accepted: every later transaction fails with `ReadOnly` until `resume`.
-class LogParticipant final : public transaction::Participant {
+class LogParticipant final : public transaction::Participant, public transaction::VersionKeeper {
 public:
     /// `spares`: where the log gets its files, to be filled by the log's thread; may be null. Must outlive this, as all that is given.
-    LogParticipant(LogWriter writer, const Schema& schema, Clock& clock, Allocator& allocator, bool synced, bool own_thread,
+    LogParticipant(LogWriter writer, const Schema& schema, Clock& clock, Allocator& allocator, Syncing syncing, bool own_thread,
                    LogObserver& observer, SpareSegments* spares = nullptr)
         : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, spares_{spares},
-          synced_{synced}, own_thread_{own_thread && !synced}, has_thread_{own_thread},
+          syncing_{syncing}, own_thread_{own_thread && syncing != Syncing::BeforePublishing}, has_thread_{own_thread},
           segments_end_in_time_{log_.with_writer([](const LogWriter& log) { return log.ends_segments_in_time(); })} {
         for (Owner<Buffer>& buffer : buffers_) {
             buffer.reset(new Buffer{allocator});
@@ -70,7 +79,7 @@ public:
     // ---------------------------------------------------------------------------------------------------------------------
 
     [[nodiscard]] bool wants_changes() const noexcept override { return true; }
-    [[nodiscard]] bool prefers_large_batches() const noexcept override { return synced_; }
+    [[nodiscard]] bool prefers_large_batches() const noexcept override { return syncing_ == Syncing::BeforePublishing; }
 
     [[nodiscard]] Result<void> prepare(storage::WriteBuffer&) noexcept override {
         if (!log_.accepts()) [[unlikely]] {
@@ -115,7 +124,7 @@ public:
             return Error{ErrorCode::OutOfMemory, "no memory for the log's buffer; nothing was applied"};
         }
         if (!own_thread_) {
-            Result<void> written = log_.write({bytes.data(), bytes.size()}, Visibility::Pending, synced_);
+            Result<void> written = log_.write({bytes.data(), bytes.size()}, Visibility::Pending, syncing_ == Syncing::BeforePublishing);
             if (written) {
                 bytes.clear();
             }
@@ -149,17 +158,23 @@ public:
         }
         // Ids below the mark may be shown to the world as soon as we return, so the log must know it before a crash could forget it. Not
         // behind what this batch has accepted: that may still be discarded.
-        const bool written = log_.write({note_.data(), note_.size()}, Visibility::Pending, synced_).has_value();
-        done_.notify();
+        const bool written = log_.write({note_.data(), note_.size()}, Visibility::Pending, syncing_ != Syncing::InTime).has_value();
+        tell();
         return written ? Result<void>{} : Result<void>{log_.refusal()};
     }
 
     /// The writer has nothing to do: what has gathered goes to the log's thread.
     void idle() noexcept override {
-        if (own_thread_ && !filling_->bytes.empty()) {
+        if (!own_thread_ || filling_->bytes.empty()) {
+            return;
+        }
+        if (has_room()) {
             hand_over();
+        } else {
+            wants_room_.store(1, std::memory_order_seq_cst); // rather than wait: there is more to come into this buffer
         }
     }
+    [[nodiscard]] bool wants_idle() const noexcept override { return wants_room_.load(std::memory_order_relaxed) != 0 && has_room(); }
 
     // Any thread
     // ------------------------------------------------------------------------------------------------------------------------------
@@ -175,25 +190,32 @@ public:
 
     /// Waits until versions up to `version` are written, or synced. What the log's own thread would do later is asked for now.
     [[nodiscard]] Result<void> wait_for(std::uint64_t version, bool sync) noexcept {
-        const auto reached = [&] { return (sync ? durable_version() : written_version()) >= version; };
-        if (reached()) {
+        static_cast<void>(reach(version, sync, no_timeout));
+        return has(version, sync) ? Result<void>{} : Result<void>{log_.refusal()};
+    }
+    [[nodiscard]] Result<void> wait_for_level(std::uint64_t version, Durability level, std::uint64_t timeout_ns) noexcept override {
+        const bool sync = level == Durability::Synced;
+        if (level == Durability::Memory || has(version, sync)) {
             return {};
         }
-        if (!own_thread_) {
-            return log_.sync(); // everything published is written already; only a sync can be missing
+        const bool in_time = reach(version, sync, timeout_ns);
+        if (has(version, sync)) {
+            return {};
         }
-        std::atomic<std::uint32_t>& wanted = sync ? sync_wanted_ : written_wanted_;
-        wanted.fetch_add(1, std::memory_order_seq_cst);
-        work_.notify_now();
-        done_.wait(*clock_, no_timeout, [&] { return !log_.accepts() || reached(); });
-        wanted.fetch_sub(1, std::memory_order_relaxed);
-        return reached() ? Result<void>{} : Result<void>{log_.refusal()};
+        const std::string what = sync ? "on disk" : "written";
+        return in_time ? Error{ErrorCode::OutcomeUnknown, "visible, but not known to be " + what + ": " + log_.refusal().message()}
+                       : Error{ErrorCode::Timeout, "visible, but not " + what + " within the time given to wait; it will be"};
     }
+    [[nodiscard]] bool is_settled(std::uint64_t version, Durability level) const noexcept override {
+        return level == Durability::Memory || has(version, level == Durability::Synced) || !own_thread_ || !log_.accepts();
+    }
+    void ring_when_settled(Doorbell& bell) noexcept override { settled_bell_ = &bell; }
+    void ring_when_idle_is_wanted(Doorbell& bell) noexcept override { room_bell_ = &bell; }
 
     /// Goes on in a new segment; see `SharedLog::rotate`.
     [[nodiscard]] Result<SegmentStart> rotate() noexcept {
         auto begun = log_.rotate();
-        done_.notify();
+        tell();
         return begun;
     }
 
@@ -217,14 +239,14 @@ public:
                        [&] { return taken_.load(std::memory_order_seq_cst) == handed_.load(std::memory_order_relaxed); });
         }
         Result<void> resumed = log_.resume();
-        done_.notify();
+        tell();
         return resumed;
     }
 
     /// Ends the log in good order, after `stop`.
     [[nodiscard]] Result<void> close() noexcept {
         Result<void> closed = log_.close(clock_->wall_ns() / 1000);
-        done_.notify();
+        tell();
         return closed;
     }
 
@@ -249,6 +271,33 @@ private:
     static constexpr std::uint64_t most_delay_us = 1'000;
     static constexpr std::uint64_t sync_interval_ns = 1'000'000'000;
 
+    [[nodiscard]] bool has(std::uint64_t version, bool sync) const noexcept {
+        return (sync ? durable_version() : written_version()) >= version;
+    }
+    /// Waits until versions up to `version` are written, or synced, or never will be; false after `timeout_ns`.
+    bool reach(std::uint64_t version, bool sync, std::uint64_t timeout_ns) noexcept {
+        if (has(version, sync)) {
+            return true;
+        }
+        if (!own_thread_) {
+            static_cast<void>(log_.sync()); // everything published is written already; only a sync can be missing
+            return true;
+        }
+        std::atomic<std::uint32_t>& wanted = sync ? sync_wanted_ : written_wanted_;
+        wanted.fetch_add(1, std::memory_order_seq_cst);
+        work_.notify_now();
+        const bool in_time = done_.wait(*clock_, timeout_ns, [&] { return !log_.accepts() || has(version, sync); });
+        wanted.fetch_sub(1, std::memory_order_relaxed);
+        return in_time;
+    }
+    /// Something may have been reached, or never will be.
+    void tell() noexcept {
+        done_.notify();
+        if (settled_bell_ != nullptr) {
+            settled_bell_->ring();
+        }
+    }
+
     void end_group() noexcept {
         if (group_open_) {
             FrameHeader header;
@@ -260,11 +309,16 @@ private:
         }
     }
 
+    /// Whether a buffer can be handed over without waiting.
+    [[nodiscard]] bool has_room() const noexcept {
+        return handed_.load(std::memory_order_relaxed) + 1 - taken_.load(std::memory_order_seq_cst) < free_;
+    }
     /// Gives the filled buffer to the log's thread and takes an empty one, waiting while all are on their way (back-pressure).
     void hand_over() noexcept {
         if (filling_->bytes.empty()) {
             return;
         }
+        wants_room_.store(0, std::memory_order_relaxed);
         const std::size_t next = (filling_index_ + 1) % buffers_.size();
         handed_.store(handed_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
         work_.notify();
@@ -280,6 +334,7 @@ private:
 
     void drive(const Thread::Stop& stop) noexcept {
         std::uint64_t unsynced_since = 0;
+        std::size_t unsynced_buffers = 0;
         for (;;) {
             const std::uint64_t taken = taken_.load(std::memory_order_relaxed);
             if (handed_.load(std::memory_order_seq_cst) != taken) {
@@ -288,6 +343,10 @@ private:
                 static_cast<void>(log_.write({bytes.data(), bytes.size()}, Visibility::Visible, false));
                 taken_.store(taken + 1, std::memory_order_seq_cst);
                 done_.notify();
+                if (room_bell_ != nullptr && wants_room_.load(std::memory_order_seq_cst) != 0) {
+                    room_bell_->ring();
+                }
+                ++unsynced_buffers;
                 unsynced_since = unsynced_since == 0 ? clock_->monotonic_ns() : unsynced_since;
             } else if (stop.requested()) {
                 return;
@@ -301,12 +360,16 @@ private:
                            (sync_wanted_.load(std::memory_order_seq_cst) != 0 && unsynced_since != 0);
                 });
             }
-            const bool due = unsynced_since != 0 && (!log_.accepts() || sync_wanted_.load(std::memory_order_seq_cst) != 0 ||
+            // Those that came while the last sync ran share the next one.
+            const bool all_written = handed_.load(std::memory_order_seq_cst) == taken_.load(std::memory_order_relaxed);
+            const bool wanted = syncing_ == Syncing::AtOnce || sync_wanted_.load(std::memory_order_seq_cst) != 0;
+            const bool due = unsynced_since != 0 && (!log_.accepts() || (wanted && (all_written || unsynced_buffers >= buffers_.size())) ||
                                                      clock_->monotonic_ns() - unsynced_since >= sync_interval_ns);
             if (due) {
                 static_cast<void>(log_.sync()); // refused after a failure: `resume` leaves nothing to sync
-                done_.notify();
+                tell();
                 unsynced_since = 0;
+                unsynced_buffers = 0;
             }
             if (segments_end_in_time_) {
                 log_.rotate_if_over_age(clock_->wall_ns() / 1000);
@@ -336,7 +399,9 @@ private:
     ByteBuffer note_;         // likewise
     Clock* clock_;
     SpareSegments* spares_;
-    bool synced_;
+    Doorbell* settled_bell_ = nullptr; ///< Of those who go on once something is durable.
+    Doorbell* room_bell_ = nullptr;    ///< The idle writer's.
+    Syncing syncing_;
     bool own_thread_; ///< The log's thread writes.
     bool has_thread_; ///< There is one.
     bool segments_end_in_time_;
@@ -355,6 +420,7 @@ private:
 
     alignas(64) std::atomic<std::uint64_t> handed_{0};
     alignas(64) std::atomic<std::uint64_t> taken_{0};
+    std::atomic<std::uint32_t> wants_room_{0}; // the writer's
     std::atomic<std::uint32_t> hungry_{1};
     std::atomic<std::uint32_t> written_wanted_{0};
     std::atomic<std::uint32_t> sync_wanted_{0};
