@@ -174,23 +174,22 @@ inline constexpr std::array second_units{
 /// `options`, overruled by the variables of `environment` that are called after an option: `ECSDB_SEGMENT_BYTES="64 MiB"`. `environment`
 /// is a list of `NAME=value` that ends with null, as the process's own.
 ///
-/// `InvalidArgument` names the variable: for a bad value, and for a name that is nearly one of an option's. Other variables that begin with
-/// `ECSDB_` are nobody's business here. Not while another thread changes the environment.
+/// `InvalidArgument` names the variable: for a bad value, and for a name that begins with `ECSDB_` and is no option's. Those of ecsdb's own
+/// tests and examples, `ECSDB_TEST_…` and `ECSDB_EXAMPLE_…`, are left alone. Not while another thread changes the environment.
 [[nodiscard]] inline Result<Options> options_from_environment(Options options, const char* const* environment = environ) {
     constexpr std::string_view prefix = "ECSDB_";
     for (; environment != nullptr && *environment != nullptr; ++environment) {
         const std::string_view variable{*environment};
         const std::size_t equals = variable.find('=');
-        if (!variable.starts_with(prefix) || equals == std::string_view::npos) {
+        const bool is_ours = variable.starts_with(prefix) && equals != std::string_view::npos && equals != prefix.size();
+        if (!is_ours || variable.starts_with("ECSDB_TEST_") || variable.starts_with("ECSDB_EXAMPLE_")) {
             continue;
         }
         std::string name{variable.substr(prefix.size(), equals - prefix.size())};
         std::transform(name.begin(), name.end(), name.begin(),
                        [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
         const Result<const OptionEntry*> entry = detail::find_option(name);
-        Result<void> set =
-            entry ? detail::set_option(options, **entry, variable.substr(equals + 1))
-                  : (did_you_mean(name, detail::option_names()).empty() ? Result<void>{} : Result<void>{entry.error().clone()});
+        Result<void> set = entry ? detail::set_option(options, **entry, variable.substr(equals + 1)) : Result<void>{entry.error().clone()};
         if (!set) {
             return std::move(set).error().in("environment variable " + std::string{variable.substr(0, equals)});
         }

@@ -71,8 +71,14 @@ TEST_CASE("the environment overrules what is there, and only that", "[configurat
     Options options;
     options.batch_transactions = 7;
     options.directory = "from code";
-    const char* const variables[] = {
-        "PATH=/bin", "ECSDB_DIRECTORY=from=there", "ECSDB_SEGMENT_BYTES=1 MiB", "ECSDB_TEST_SEED=3", "ECSDB_", "ECSDB_=", nullptr};
+    const char* const variables[] = {"PATH=/bin",
+                                     "ECSDB_DIRECTORY=from=there",
+                                     "ECSDB_SEGMENT_BYTES=1 MiB",
+                                     "ECSDB_TEST_SEED=3",
+                                     "ECSDB_EXAMPLE_QUICK=1",
+                                     "ECSDB_",
+                                     "ECSDB_=",
+                                     nullptr};
     const auto read = ecsdb::options_from_environment(options, variables);
     if (!read) {
         FAIL(read.error().to_string());
@@ -83,7 +89,7 @@ TEST_CASE("the environment overrules what is there, and only that", "[configurat
     CHECK(ecsdb::options_from_environment({}));
 }
 
-TEST_CASE("a bad variable, and one that is nearly an option's, are refused by name", "[configuration]") {
+TEST_CASE("a bad variable, and one that is no option's, are refused by name", "[configuration]") {
     const char* const bad[] = {"ECSDB_SEGMENT_BYTES=big", nullptr};
     const auto refused = ecsdb::options_from_environment({}, bad);
     REQUIRE_FALSE(refused);
@@ -92,6 +98,10 @@ TEST_CASE("a bad variable, and one that is nearly an option's, are refused by na
     const auto unknown = ecsdb::options_from_environment({}, misspelt);
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().message() == "environment variable ECSDB_DURABILTY: there is no option `durabilty` (did you mean `durability`?)");
+    const char* const foreign[] = {"ECSDB_COLOUR_OF_THE_SKY=blue", nullptr};
+    const auto nowhere_near = ecsdb::options_from_environment({}, foreign);
+    REQUIRE_FALSE(nowhere_near);
+    CHECK(nowhere_near.error().message() == "environment variable ECSDB_COLOUR_OF_THE_SKY: there is no option `colour_of_the_sky`");
 }
 
 } // namespace configuration_test

@@ -3,6 +3,7 @@
 #include "ecsdb/wal/log_reader.hpp"
 #include "recovery/world.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -234,6 +235,25 @@ TEST_CASE("while the disk stalls, readers go on, and what waits to be written is
         World world = open_or_fail(options);
         const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
         require(world.flush(Durability::Synced));
+        // What the slowest of a hundred reads takes. The best of many rounds: what else the machine does is not the disk's doing.
+        const auto slow_read_ns = [&] {
+            ecsdb::SystemClock clock;
+            std::uint64_t best = ~std::uint64_t{0};
+            for (int round = 0; round < 20; ++round) {
+                std::vector<std::uint64_t> took(1000);
+                for (std::uint64_t& each : took) {
+                    const std::uint64_t begun = clock.monotonic_ns();
+                    const auto view = world.read();
+                    const bool there = view.get<Purse>(entity) != nullptr;
+                    each = clock.monotonic_ns() - begun;
+                    REQUIRE(there);
+                }
+                std::nth_element(took.begin(), took.begin() + 990, took.end());
+                best = std::min(best, took[990]);
+            }
+            return best;
+        };
+        const std::uint64_t usual_ns = slow_read_ns();
         files.set_hook(&Stall::wait, &stall);
         stall.on = true;
         std::uint64_t accepted = 0;
@@ -248,10 +268,8 @@ TEST_CASE("while the disk stalls, readers go on, and what waits to be written is
         CHECK(accepted < 200'000);
         CHECK(stall.stalled > 0);
         const std::uint64_t version = world.version();
-        for (int i = 0; i < 1000; ++i) {
-            const auto view = world.read();
-            CHECK(view.get<Purse>(entity) != nullptr);
-        }
+        const std::uint64_t stalled_ns = slow_read_ns();
+        CHECK(stalled_ns <= 2 * usual_ns);
         CHECK(world.log_state().writes);
         CHECK(stall.stalled > 0);
         stall.on = false;
