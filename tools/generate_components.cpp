@@ -3,6 +3,7 @@
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/schema/toml_reader.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -94,7 +95,8 @@ public:
         out_ = "/// @file\n/// Generated from the schema " + literal(schema_.name()) +
                " by ecsdb_generate_components(); changed there, not here.\n" +
                "#pragma once\n\n#include \"ecsdb/schema/generated.hpp\"\n\n#include <array>\n#include <cstddef>\n#include <cstdint>\n" +
-               "#include <limits>\n#include <string_view>\n\nnamespace " + std::string{scope_} + " {\n";
+               "#include <limits>\n#include <string_view>\n" + std::string{has_deprecated() ? silence : ""} + "\nnamespace " +
+               std::string{scope_} + " {\n";
         for (const ecsdb::EnumType& type : schema_.enums()) {
             write_enum(type);
         }
@@ -114,10 +116,25 @@ public:
                 write_options(table);
             }
         }
+        out_ += has_deprecated() ? "\n#if defined(__GNUC__)\n#pragma GCC diagnostic pop\n#endif\n" : "";
         return std::move(out_);
     }
 
 private:
+    /// The header itself names what is deprecated: only whoever uses it is to be told.
+    static constexpr const char* silence = "\n#if defined(__GNUC__)\n#pragma GCC diagnostic push\n"
+                                           "#pragma GCC diagnostic ignored \"-Wdeprecated-declarations\"\n#endif\n";
+    [[nodiscard]] bool has_deprecated() const {
+        const auto is_deprecated = [](const auto& part) { return part.deprecated; };
+        return std::any_of(schema_.tables().begin(), schema_.tables().end(),
+                           [&](const Table& table) {
+                               return table.deprecated || std::any_of(table.fields.begin(), table.fields.end(), is_deprecated);
+                           }) ||
+               std::any_of(schema_.structs().begin(), schema_.structs().end(), [&](const ecsdb::StructType& type) {
+                   return std::any_of(type.fields.begin(), type.fields.end(), is_deprecated);
+               });
+    }
+
     /// What is fine in a database but not in one C++ namespace.
     Result<void> check() const {
         std::vector<std::string_view> names{"schema_toml", "schema_bytes", "load_schema", "components", "std", "ecsdb"};
@@ -222,6 +239,8 @@ private:
         return constant(value);
     }
 
+    static std::string deprecation(bool deprecated) { return deprecated ? "[[deprecated(\"by the schema\")]] " : ""; }
+
     void write_member(const Field& field) {
         const std::string type = value_type(field);
         std::string initial;
@@ -232,12 +251,13 @@ private:
         }
         const bool nullable = field.has_presence_byte();
         const std::string held = nullable && !initial.empty() ? type + "{" + initial + "}" : initial;
-        out_ += "    " + (nullable ? "::ecsdb::Nullable<" + type + ">" : type) + " " + field.name + "{" + held + "};\n";
+        out_ += "    " + deprecation(field.deprecated) + (nullable ? "::ecsdb::Nullable<" + type + ">" : type) + " " + field.name + "{" +
+                held + "};\n";
     }
 
     template <typename Part>
-    void write_members(const Part& part, const char* macro) {
-        out_ += "\nstruct " + part.name + " {\n";
+    void write_members(const Part& part, const char* macro, bool deprecated = false) {
+        out_ += "\nstruct " + deprecation(deprecated) + part.name + " {\n";
         for (const Field& field : part.fields) {
             write_member(field);
         }
@@ -283,7 +303,7 @@ private:
         }
     }
 
-    void write_table(const Table& table) { write_members(table, "ECSDB_COMPONENT"); }
+    void write_table(const Table& table) { write_members(table, "ECSDB_COMPONENT", table.deprecated); }
 
     void write_embedded() {
         std::string list;

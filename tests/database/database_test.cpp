@@ -296,5 +296,50 @@ TEST_CASE("memory comes from the allocator given, and all of it goes back", "[da
     CHECK(allocator.live == 0);
 }
 
+TEST_CASE("room for the rows a schema expects is taken when a database opens, and kept", "[database]") {
+    constexpr std::uint32_t rows = 100'000;
+    const auto opened = [](std::uint64_t capacity, Options options = stepped()) {
+        std::vector<Table> tables;
+        auto described = schema_of<Position, Target>("expected");
+        REQUIRE(described);
+        tables = described->tables();
+        tables[0].capacity = capacity;
+        auto schema = finish_schema(Schema{"expected", "1", std::move(tables), {}, {}});
+        REQUIRE(schema);
+        auto db = Database<Position, Target>::open(options, std::move(*schema));
+        REQUIRE(db);
+        return std::move(*db);
+    };
+    const auto allocated = [](auto& db) { return db.statistics().allocated_bytes; };
+    auto plain = opened(0);
+    auto small = opened(100);
+    CHECK(allocated(small) == allocated(plain)); // fits the first block
+    auto db = opened(rows);
+    const std::size_t before = allocated(db);
+    CHECK(before > allocated(plain) + rows * sizeof(Position));
+    CHECK(before < allocated(plain) + 3 * rows * sizeof(Position) + (std::size_t{6} << 20U));
+    for (int i = 0; i < 10; ++i) {
+        REQUIRE(db.create_many(rows / 10, Position{1, 2, 3}).wait());
+    }
+    CHECK(allocated(db) == before); // nothing more was needed
+
+    // A hint is no demand: an allocator or a limit that has less is no error.
+    Options limited = stepped();
+    limited.memory_limit = std::size_t{4} << 20U;
+    auto little = opened(~std::uint64_t{0} >> 1U, limited);
+    CHECK(allocated(little) <= limited.memory_limit);
+    CHECK(little.create(Position{}).wait());
+
+    SimulatedClock clock;
+    Options idle = stepped();
+    idle.clock = &clock;
+    auto kept = opened(rows, idle);
+    for (int i = 0; i < 1000; ++i) {
+        clock.advance(1'000'000'000);
+        kept.step();
+    }
+    CHECK(allocated(kept) >= before);
+}
+
 } // namespace test
 } // namespace ecsdb

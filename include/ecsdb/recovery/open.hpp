@@ -11,6 +11,7 @@
 #include "ecsdb/recovery/replay.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/reader.hpp"
+#include "ecsdb/storage/expected.hpp"
 #include "ecsdb/wal/log_reader.hpp"
 #include "ecsdb/wal/needed_segments.hpp"
 
@@ -292,8 +293,14 @@ private:
         if (!imported_ids) {
             return imported_ids.error().clone();
         }
-        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit, options_.initial_bytes,
-                                        storage::removal_reserve(options_.memory_limit)};
+        // What the first block holds anyway need not be reserved. Pages and smaller nodes lie in blocks of their own, so beyond one block
+        // there is one that is used in part.
+        const std::size_t hinted = writes() ? storage::expected_bytes(*schema, options_.memory_limit) : 0;
+        const std::size_t expected = hinted <= options_.first_block_bytes ? 0
+                                     : hinted <= options_.max_block_bytes ? hinted
+                                                                          : hinted + options_.max_block_bytes;
+        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit,
+                                        std::max(options_.initial_bytes, expected), storage::removal_reserve(options_.memory_limit)};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
@@ -307,8 +314,12 @@ private:
             options_.queue_bytes,
             {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns, options_.compact_percent}};
         engine_->pipeline_.reset(new transaction::Pipeline{*engine_->store_, *engine_->clock_, shard, pipeline});
-        if (!engine_->store_->pool().reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
+        storage::PagePool& memory = engine_->store_->pool();
+        if (!memory.reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
             return no_memory();
+        }
+        if (expected > options_.initial_bytes) {
+            static_cast<void>(memory.reserve(expected - options_.initial_bytes)); // a hint: refused, the database grows as it must
         }
         return {};
     }

@@ -128,7 +128,7 @@ struct Table {
     std::vector<Field> fields;
     Storage storage = Storage::Table;
     Persist persist = Persist::Wal;
-    std::uint64_t capacity = 0; ///< Hint: rows expected.
+    std::uint64_t capacity = 0; ///< Rows expected: room for them is taken when a database opens.
     bool deprecated = false;
     bool dropped = false;      ///< The id is spent; the table is gone.
     TableId parent = no_table; ///< The component an entity must have before this one, and which takes this one with it.
