@@ -153,6 +153,8 @@ public:
         const std::size_t used = used_bytes();
         return std::max(options_.kept_bytes, used + used / 4);
     }
+    /// As given in the options. Any thread.
+    [[nodiscard]] std::size_t memory_limit() const noexcept { return options_.memory_limit; }
     /// Whether what is taken from now on may come from the reserve below the memory limit. Writer only.
     void open_reserve(bool open) noexcept { reserve_is_open_ = open; }
 
