@@ -150,8 +150,9 @@ public:
     /// transaction, `ReadOnly`, `Closed`.
     [[nodiscard]] Result<Compaction> compact() noexcept { return engine_->compact(); }
 
-    /// Who keeps which versions, the oldest first: every open view, and snapshots and column updates while they run. The writer answers in
-    /// its turn, after what this thread has submitted. `Forked` in a child; `OutOfMemory`.
+    /// Who keeps what is old, and what that costs, the oldest version first: pages (every open view, and snapshots and column updates while
+    /// they run), and segments of the log (the snapshots, an archive, a backup or a delta being saved while it runs). The writer answers
+    /// in its turn, after what this thread has submitted. `Forked` in a child; `OutOfMemory`; `Io` where the log cannot be listed.
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return engine_->holders(); }
 
     /// Runs the writer's work on the calling thread, when the database was opened without a thread of its own; with nothing to run, what an

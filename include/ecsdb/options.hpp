@@ -63,6 +63,10 @@ struct Options {
     /// So many of the log's files are kept to be used again once no snapshot needs them: overwriting one is cheaper than growing another.
     std::size_t spare_segments = 4;
 
+    /// So much of the log may be kept for others than the snapshots (an archive that does not get on, a backup or a delta that is being
+    /// made); beyond it writes fail with `NoSpace`, naming the holder, until it lets go. Looked at whenever a segment is begun.
+    std::uint64_t held_log_limit = ~std::uint64_t{0};
+
     /// Snapshots the database takes by itself, in the background, when this many transactions, seconds or bytes of log have come since the
     /// newest one, or replaying the log is estimated to take so long; 0: not for that reason. Whichever comes first. Without a thread of
     /// its own, `snapshot_if_due` takes them.

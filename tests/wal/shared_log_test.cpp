@@ -13,6 +13,7 @@ namespace {
 
 class Observer final : public LogObserver {
 public:
+    Result<void> may_grow() override { return {}; }
     Result<void> segment_begun(const LogWriter&) override {
         ++told;
         return fails ? Result<void>{Error{ErrorCode::Io, "the manifest could not be stored"}} : Result<void>{};

@@ -13,6 +13,7 @@
 #include "ecsdb/snapshot/writer.hpp"
 #include "ecsdb/storage/store.hpp"
 #include "ecsdb/storage/write_buffer.hpp"
+#include "ecsdb/wal/segment_holds.hpp"
 #include "ecsdb/wal/segment_reader.hpp"
 
 #include <algorithm>
@@ -184,6 +185,9 @@ public:
         return {};
     }
 
+    /// Holds what is not in the archive yet from now on. After `begin`; `holds` must outlive this.
+    void hold_in(wal::SegmentHolds& holds) { hold_.reset(new wal::SegmentHolds::Hold{holds, "archive", first_unarchived()}); }
+
     /// Works on a thread of its own from now on; without, `wake` does the work itself.
     void start() {
         thread_.reset(new Thread{[this](const Thread::Stop& stop) {
@@ -237,7 +241,7 @@ public:
         return done;
     }
 
-    /// Segments below it may go: they are in the archive. Acquire pairs with the release in `note_archived`.
+    /// Segments below it are in the archive. Acquire pairs with the release in `note_archived`.
     [[nodiscard]] std::uint64_t first_unarchived() const noexcept { return archived_segment_.load(std::memory_order_acquire) + 1; }
     [[nodiscard]] std::uint64_t archived_lsn() const noexcept { return archived_lsn_.load(std::memory_order_acquire); }
 
@@ -256,6 +260,9 @@ private:
     void note_archived(const wal::LogPosition& end) noexcept {
         archived_lsn_.store(end.lsn, std::memory_order_release);
         archived_segment_.store(end.segment, std::memory_order_release);
+        if (hold_) {
+            hold_->advance(first_unarchived());
+        }
     }
     [[nodiscard]] std::uint64_t newest_archived() const noexcept {
         return contents_.segments.empty() ? 0 : contents_.segments.back().header.end.segment;
@@ -452,6 +459,7 @@ private:
     std::atomic<std::uint64_t> archived_segment_{0};
     std::atomic<std::uint64_t> archived_lsn_{0};
     std::atomic<std::uint64_t> bytes_{0};
+    Owner<wal::SegmentHolds::Hold> hold_; ///< On what is not in the archive.
     std::mutex state_mutex_;
     std::optional<Error> failure_;
     std::atomic<bool> due_{false};

@@ -5,6 +5,7 @@
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/recovery/new_directory.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
+#include "ecsdb/wal/segment_holds.hpp"
 
 #include <concepts>
 #include <cstdint>
@@ -36,6 +37,8 @@ struct BackupReport {
     if (engine.pipeline().writer().is_this_thread()) {
         return Error{ErrorCode::WouldDeadlock, "backup: it waits for the writer and so cannot be made on its thread"};
     }
+    // What follows the copied version stays in the log meanwhile, so that a delta can bring the copy up to date.
+    const wal::SegmentHolds::Hold hold{engine.durable()->segment_holds(), "backup", engine.durable()->manifest().newest_segment};
     storage::PinnedRoot pinned{engine.store()};
     if (pinned.get() == nullptr) {
         return Error{ErrorCode::OutOfMemory, "backup: no memory to pin the version"};

@@ -9,6 +9,7 @@
 #include "ecsdb/io/file_system.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/archiver.hpp"
+#include "ecsdb/recovery/log_holders.hpp"
 #include "ecsdb/recovery/log_state_feed.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
@@ -24,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ecsdb {
 
@@ -52,7 +54,7 @@ public:
             recovery::Manifest manifest, std::optional<snapshot::SavedState> saved) noexcept
         : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)}, manifest_{files, allocator, options.directory,
                                                                                                     std::move(manifest)},
-          snapshots_{files, allocator, clock, manifest_, options, std::move(saved)} {}
+          holds_{clock}, held_limit_{options.held_log_limit}, snapshots_{files, allocator, clock, manifest_, options, std::move(saved)} {}
 
     /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once. The schema must
     /// outlive this.
@@ -70,6 +72,7 @@ public:
             if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
                 return std::move(begun).error().in("archive");
             }
+            archiver_->hold_in(holds_);
             snapshots_.set_archiver(archiver_.get());
         }
         log.segment_us = std::uint64_t{options.segment_seconds} * 1'000'000;
@@ -111,8 +114,13 @@ public:
     [[nodiscard]] recovery::Manifest manifest() const { return manifest_.manifest(); }
     [[nodiscard]] FileSystem& files() const noexcept { return *files_; }
 
-    /// What keeps segments of the log that snapshots no longer need: archives and backups hold them here.
+    /// Who keeps segments of the log: the snapshots, the archive, a backup and a delta being saved hold them here.
     [[nodiscard]] wal::SegmentHolds& segment_holds() noexcept { return holds_; }
+
+    /// Who holds which part of the log. Any thread.
+    [[nodiscard]] Result<std::vector<Holder>> log_holders() const {
+        return recovery::list_log_holders(*files_, log_directory(), holds_, *allocator_, clock_->wall_ns(), held_limit_);
+    }
 
     /// Waits until versions up to `version` are written (`Logged`) or on disk (`Synced`). Any thread.
     [[nodiscard]] Result<void> flush(std::uint64_t version, Durability level) noexcept {
@@ -241,8 +249,12 @@ public:
         if (stored && archiver_ != nullptr) {
             archiver_->wake();
         }
+        if (participant_ != nullptr && held_limit_ != ~std::uint64_t{0}) {
+            participant_->look_for_room();
+        }
         return stored;
     }
+    Result<void> may_grow() override { return recovery::check_held_log(*files_, log_directory(), holds_, clock_->wall_ns(), held_limit_); }
 
 private:
     void note_position(recovery::Manifest& manifest, const wal::LogWriter& log) const noexcept {
@@ -256,10 +268,11 @@ private:
     Clock* clock_;
     std::unique_ptr<FileLock> lock_;
     recovery::ManifestKeeper manifest_;
+    wal::SegmentHolds holds_;
+    std::uint64_t held_limit_;
     Snapshots snapshots_;
     Owner<recovery::Archiver> archiver_; ///< Null without an archive.
     LogStateFeed state_feed_;
-    wal::SegmentHolds holds_;
     Owner<wal::SpareSegments> spares_;
     Owner<wal::LogParticipant> participant_; // uses the above
     Doorbell bell_;

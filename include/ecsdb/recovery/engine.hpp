@@ -14,8 +14,10 @@
 #include "ecsdb/transaction/pipeline.hpp"
 #include "ecsdb/wal/shared_log.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <utility>
@@ -185,7 +187,19 @@ public:
         return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
     }
 
-    [[nodiscard]] Result<std::vector<Holder>> holders() noexcept { return transaction::list_holders(*pipeline_); }
+    [[nodiscard]] Result<std::vector<Holder>> holders() noexcept {
+        Result<std::vector<Holder>> holders = transaction::list_holders(*pipeline_);
+        if (!holders || durable_ == nullptr) {
+            return holders;
+        }
+        Result<std::vector<Holder>> of_log = durable_->log_holders();
+        if (!of_log) {
+            return std::move(of_log).error().in("holders");
+        }
+        std::move(of_log->begin(), of_log->end(), std::back_inserter(*holders));
+        std::stable_sort(holders->begin(), holders->end(), [](const Holder& a, const Holder& b) { return a.version < b.version; });
+        return holders;
+    }
 
     [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
 

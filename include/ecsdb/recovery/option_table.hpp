@@ -104,6 +104,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::segment_bytes>("segment_bytes", OptionKind::Bytes, 4608),
     detail::option<&Options::segment_seconds>("segment_seconds", OptionKind::Seconds),
     detail::option<&Options::spare_segments>("spare_segments", OptionKind::Count),
+    detail::without_end(detail::option<&Options::held_log_limit>("held_log_limit", OptionKind::Bytes)),
     detail::option<&Options::snapshot_transactions>("snapshot_transactions", OptionKind::Count),
     detail::option<&Options::snapshot_seconds>("snapshot_seconds", OptionKind::Seconds),
     detail::option<&Options::snapshot_log_bytes>("snapshot_log_bytes", OptionKind::Bytes),

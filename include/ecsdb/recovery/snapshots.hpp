@@ -72,7 +72,7 @@ public:
         }
     }
 
-    /// Nothing is let go of from now on that is not in the archive. Null: there is none. Before the first snapshot.
+    /// Who is to be told of new snapshots. Null: there is none. Before the first one.
     void set_archiver(recovery::Archiver* archiver) noexcept { archiver_ = archiver; }
 
     /// As in `snapshot::SnapshotOptions`. Before the first snapshot.
@@ -81,6 +81,7 @@ public:
     /// What holds segments of the log, and where those go that nobody needs. Before the first snapshot.
     void set_segments(wal::SegmentHolds& holds, wal::SpareSegments& spares) noexcept {
         holds_ = &holds;
+        hold_.reset(new wal::SegmentHolds::Hold{holds, own_hold, 0}); // what the older snapshots need is not known
         spares_ = &spares;
     }
     /// The log begins, `log_bytes` behind the newest snapshot. Before the first snapshot.
@@ -88,6 +89,9 @@ public:
         log_bytes_before_ = log_bytes;
         taken_ns_ = clock_->monotonic_ns();
     }
+
+    /// By what name the snapshots themselves hold segments.
+    static constexpr const char* own_hold = "snapshots";
 
     [[nodiscard]] const recovery::SnapshotPolicy& policy() const noexcept { return policy_; }
 
@@ -255,16 +259,16 @@ private:
         note(std::nullopt);
         ECSDB_KILL_POINT("snapshot: manifest stored, old files not yet removed");
         // From an incremental one the way back, past any one file, is the snapshot before its full one, and the log since.
-        std::uint64_t removable_below = replaces ? std::exchange(older_needed_segment_, needed_before) : 0;
+        if (replaces) {
+            hold_->advance(std::exchange(older_needed_segment_, needed_before));
+        }
         if (archiver_ != nullptr) {
             archiver_->wake();
-            // What is not in the archive yet stays until it is.
-            removable_below = std::min(removable_below, archiver_->first_unarchived());
         }
         if (own_thread) {
-            cleaning_.reset(new Thread{[this, removable_below](const Thread::Stop&) { clean_up(removable_below); }});
+            cleaning_.reset(new Thread{[this](const Thread::Stop&) { clean_up(); }});
         } else {
-            clean_up(removable_below);
+            clean_up();
         }
         return {};
     }
@@ -284,13 +288,13 @@ private:
     }
 
     /// Nothing older goes before the new file was read back (rule 10 of docs/reliability.md).
-    void clean_up(std::uint64_t segments_below) {
+    void clean_up() {
         const recovery::SnapshotFile newest = manifest_->manifest().snapshot;
         const auto found = snapshot::check_snapshot(*files_, manifest_->directory() + '/' + newest.name, *allocator_);
         const bool good = found && found->crc == newest.crc && found->bytes == newest.size;
         newest_is_good_.store(good);
         if (good) {
-            remove_unneeded(segments_below);
+            remove_unneeded();
             return;
         }
         note(found ? Error{ErrorCode::Corrupt, "snapshot: " + newest.name + ": what was written cannot be read back"}
@@ -298,7 +302,7 @@ private:
     }
 
     /// Files left over cost space, nothing else: a failure to remove them is tried again after the next snapshot.
-    void remove_unneeded(std::uint64_t segments_below) {
+    void remove_unneeded() {
         const recovery::Manifest manifest = manifest_->manifest();
         const std::string& directory = manifest_->directory();
         if (auto names = files_->list(directory)) {
@@ -310,8 +314,8 @@ private:
                 }
             }
         }
-        // What others hold stays; the rest is kept for new segments to be written into, or removed.
-        const std::uint64_t below = holds_->lowest(segments_below);
+        // What anybody holds stays; the rest is kept for new segments to be written into, or removed.
+        const std::uint64_t below = holds_->lowest(manifest.first_needed_segment);
         std::vector<std::uint64_t> unneeded;
         if (auto names = files_->list(directory + '/' + detail::log_directory_name)) {
             for (const std::string& name : *names) {
@@ -334,10 +338,11 @@ private:
     std::optional<snapshot::SavedState> saved_; ///< Where there are incremental ones.
     recovery::Archiver* archiver_ = nullptr;
     wal::SegmentHolds* holds_ = nullptr;
+    Owner<wal::SegmentHolds::Hold> hold_; ///< On what the last but one needs.
     wal::SpareSegments* spares_ = nullptr;
     int compression_level_ = 0;
     std::mutex mutex_;
-    std::uint64_t older_needed_segment_;     ///< What the previous snapshot needs; below it segments may go after the next full one.
+    std::uint64_t older_needed_segment_;     ///< What the previous snapshot needs; it is let go of what is below after the next full one.
     std::atomic<bool> newest_is_good_{true}; ///< It was read back, or the database was opened with it.
     std::uint64_t log_bytes_before_ = 0;     ///< To be added to what the log has written since opening.
     std::uint64_t taken_ns_ = 0;

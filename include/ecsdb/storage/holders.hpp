@@ -13,12 +13,25 @@
 
 namespace ecsdb {
 
-/// One reader that holds a version (design D20).
+/// What a `Holder` keeps from being used again.
+enum class HeldThing : std::uint8_t {
+    Pages, ///< Of a version, in memory.
+    Log,   ///< Segments of the log, on disk.
+};
+
+/// Who keeps something old (design D20): a reader pages of its version, or somebody segments of the log from a version on.
 struct Holder {
-    std::uint64_t version = 0;      ///< The version it reads.
-    std::uint64_t age_ns = 0;       ///< Since that version was committed, by the wall clock; 0 for the empty version 0.
-    std::size_t retained_bytes = 0; ///< Retired pages whose newest reader this is; several views of one version hold them together.
-    std::string name;               ///< As it called itself (`View::set_name`); mostly empty.
+    std::uint64_t version = 0; ///< The version it reads; of the log, the last one before what is held.
+    /// Since that version was committed, by the wall clock, 0 for the empty version 0; of the log, since the holder has been there.
+    std::uint64_t age_ns = 0;
+    /// Retired pages whose newest reader this is; several views of one version hold them together. Of the log, what lies in the segments
+    /// that are held, however many hold them.
+    std::size_t retained_bytes = 0;
+    std::string
+        name; ///< As it called itself (`View::set_name`); mostly empty. Of the log: `snapshots`, `archive`, `backup`, `saving a delta`.
+    HeldThing held = HeldThing::Pages;
+    /// Where all who hold such things bring writes to an end: `Options::memory_limit`, `Options::held_log_limit`. ~0: nowhere.
+    std::uint64_t limit_bytes = ~std::uint64_t{0};
 };
 
 namespace storage {
@@ -38,7 +51,8 @@ void for_each_holder(const Store& store, Visit&& visit) {
 
 [[nodiscard]] inline Holder describe(const Store& store, const Root& root, const char* name, std::uint64_t wall_ns) {
     const std::uint64_t age = root.version == 0 ? 0 : wall_ns - std::min(wall_ns, root.time_ns);
-    return {root.version, age, store.reclaimer().retained_bytes(root.born), name};
+    const std::size_t limit = store.pool().memory_limit();
+    return {root.version, age, store.reclaimer().retained_bytes(root.born), name, HeldThing::Pages, limit};
 }
 
 } // namespace detail

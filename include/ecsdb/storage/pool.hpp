@@ -155,6 +155,8 @@ public:
     }
     /// Bytes that the memory limit leaves for more nodes, at most. Writer only.
     [[nodiscard]] std::size_t most_room() const noexcept { return room_beside(used_bytes(), reserve_is_open_); }
+    /// As given in the options. Any thread.
+    [[nodiscard]] std::size_t memory_limit() const noexcept { return options_.memory_limit; }
     /// Whether what is taken from now on may come from the reserve below the memory limit. Writer only.
     void open_reserve(bool open) noexcept { reserve_is_open_ = open; }
 

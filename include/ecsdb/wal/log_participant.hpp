@@ -46,9 +46,10 @@ public:
     /// `spares`: where the log gets its files, to be filled by the log's thread; may be null. Must outlive this, as all that is given.
     LogParticipant(LogWriter writer, const Schema& schema, Clock& clock, Allocator& allocator, Syncing syncing, bool own_thread,
                    LogObserver& observer, SpareSegments* spares = nullptr)
-        : log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator}, clock_{&clock}, spares_{spares},
-          syncing_{syncing}, own_thread_{own_thread && syncing != Syncing::BeforePublishing}, has_thread_{own_thread},
-          segments_end_in_time_{log_.with_writer([](const LogWriter& log) { return log.ends_segments_in_time(); })} {
+        : observer_{&observer}, log_{std::move(writer), allocator, observer}, persisted_{schema, allocator}, note_{allocator},
+          clock_{&clock}, spares_{spares}, syncing_{syncing}, own_thread_{own_thread && syncing != Syncing::BeforePublishing},
+          has_thread_{own_thread}, segments_end_in_time_{
+                                       log_.with_writer([](const LogWriter& log) { return log.ends_segments_in_time(); })} {
         for (Owner<Buffer>& buffer : buffers_) {
             buffer.reset(new Buffer{allocator});
         }
@@ -119,6 +120,12 @@ public:
         if (!log_.accepts()) [[unlikely]] {
             return log_.refusal(); // nothing of this batch has been written yet
         }
+        if (looks_for_room_.load(std::memory_order_relaxed)) [[unlikely]] {
+            if (Result<void> may_grow = observer_->may_grow(); !may_grow) {
+                return may_grow;
+            }
+            looks_for_room_.store(false, std::memory_order_relaxed);
+        }
         ByteBuffer& bytes = filling_->bytes;
         if (bytes.failed()) [[unlikely]] {
             return Error{ErrorCode::OutOfMemory, "no memory for the log's buffer; nothing was applied"};
@@ -182,6 +189,8 @@ public:
     /// The newest version whose frames are written, and on the disk.
     [[nodiscard]] std::uint64_t written_version() const noexcept { return log_.written_version(); }
     [[nodiscard]] std::uint64_t durable_version() const noexcept { return log_.durable_version(); }
+    /// Has the observer asked before the next batch whether the log may grow, and again before each until it may: what it refuses fails.
+    void look_for_room() noexcept { looks_for_room_.store(true, std::memory_order_relaxed); }
     /// Bytes written since opening.
     [[nodiscard]] std::uint64_t written_bytes() const noexcept { return log_.written_bytes(); }
     [[nodiscard]] std::uint64_t reserve_mark() const noexcept { return reserve_mark_.load(std::memory_order_relaxed); }
@@ -394,6 +403,7 @@ private:
         return waited >= sync_interval_ns ? 0 : sync_interval_ns - waited;
     }
 
+    LogObserver* observer_;
     SharedLog log_;
     PersistedPart persisted_; // the database's writer's
     ByteBuffer note_;         // likewise
@@ -420,6 +430,7 @@ private:
 
     alignas(64) std::atomic<std::uint64_t> handed_{0};
     alignas(64) std::atomic<std::uint64_t> taken_{0};
+    std::atomic<bool> looks_for_room_{false};
     std::atomic<std::uint32_t> wants_room_{0}; // the writer's
     std::atomic<std::uint32_t> hungry_{1};
     std::atomic<std::uint32_t> written_wanted_{0};

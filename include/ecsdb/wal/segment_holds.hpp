@@ -2,6 +2,7 @@
 /// Who still needs which segments of the log: what keeps an archive or a copy from being overtaken by its reuse.
 #pragma once
 
+#include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/list.hpp"
 
 #include <algorithm>
@@ -21,21 +22,24 @@ class SegmentHolds {
         const void* hold;
         std::string name;
         std::uint64_t first_needed;
+        std::uint64_t since_ns;
     };
 
 public:
-    SegmentHolds() = default;
+    /// `clock` says since when somebody holds something; it must outlive this.
+    explicit SegmentHolds(Clock& clock) noexcept : clock_{&clock} {}
     SegmentHolds(const SegmentHolds&) = delete;
     SegmentHolds& operator=(const SegmentHolds&) = delete;
 
-    /// Holds segments until destroyed. An archive makes one at opening, from its position, and goes on as segments have been copied; a
-    /// backup makes one for as long as it takes. For one thread at a time.
+    /// Holds segments until destroyed. The snapshots of a database have one, from what is needed to recover from the last but one; so has
+    /// an archive, which goes on as segments have been copied; a backup and a delta being saved have one for as long as they take. For one
+    /// thread at a time.
     class Hold {
     public:
         /// Holds segment `first_needed` and all after it.
         Hold(SegmentHolds& holds, std::string name, std::uint64_t first_needed) : holds_{&holds} {
             const std::lock_guard lock{holds.mutex_};
-            holds.holders_.push_back({this, std::move(name), first_needed});
+            holds.holders_.push_back({this, std::move(name), first_needed, holds.clock_->wall_ns()});
         }
         Hold(const Hold&) = delete;
         Hold& operator=(const Hold&) = delete;
@@ -48,8 +52,9 @@ public:
         void advance(std::uint64_t first_needed) noexcept {
             const std::lock_guard lock{holds_->mutex_};
             for (Holder& holder : holds_->holders_) {
-                if (holder.hold == this) {
-                    holder.first_needed = std::max(holder.first_needed, first_needed);
+                if (holder.hold == this && holder.first_needed < first_needed) {
+                    holder.first_needed = first_needed;
+                    holder.since_ns = holds_->clock_->wall_ns();
                 }
             }
         }
@@ -62,12 +67,14 @@ public:
     struct Listed {
         std::string name;
         std::uint64_t first_needed = 0;
+        std::uint64_t since_ns =
+            0; ///< Since when it has needed that one, by the wall clock: long ago, for an archive that does not get on.
     };
     [[nodiscard]] List<Listed> list() const {
         const std::lock_guard lock{mutex_};
         List<Listed> listed;
         for (const Holder& holder : holders_) {
-            listed.push_back({holder.name, holder.first_needed});
+            listed.push_back({holder.name, holder.first_needed, holder.since_ns});
         }
         return listed;
     }
@@ -82,6 +89,7 @@ public:
     }
 
 private:
+    Clock* clock_;
     mutable std::mutex mutex_; // held for a few instructions
     List<Holder> holders_;
 };

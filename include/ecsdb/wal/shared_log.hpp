@@ -72,6 +72,8 @@ class LogObserver {
 public:
     /// A new segment was begun. An error counts as a failure of the log.
     virtual Result<void> segment_begun(const LogWriter& log) = 0;
+    /// Whether the log may take more: asked after `LogParticipant::look_for_room`, before each batch until it may. On the writer.
+    virtual Result<void> may_grow() = 0;
     /// The log has failed, or accepts frames again. On the thread that found out; the log can be used.
     virtual void state_changed() noexcept = 0;
 
