@@ -1,15 +1,34 @@
 // Writes numbered steps into a database until it is killed, and says on descriptor 3 how far the database has promised to remember them:
-//   ecsdb_killed_writer DIRECTORY logged|synced SEED
-// A snapshot thread works beside it all the time. Ends by itself only when something goes wrong.
+//   ecsdb_killed_writer DIRECTORY logged|synced SEED [KILL_POINT TIME]
+// A snapshot thread works beside it all the time. Ends by itself only when something goes wrong; with the name of a kill point it archives,
+// too, and kills itself when it comes there for the so many-th time.
+#include <atomic>
+#include <csignal>
+#include <string_view>
+
+#include <unistd.h>
+
+namespace {
+
+std::string_view point_to_die_at;
+std::atomic<long> passes_left{0};
+
+void pass_kill_point(std::string_view name) {
+    if (name == point_to_die_at && passes_left.fetch_sub(1) == 1) {
+        ::kill(::getpid(), SIGKILL);
+    }
+}
+
+} // namespace
+
+#define ECSDB_KILL_POINT(name) ::pass_kill_point(name)
+
 #include "crash/numbered_steps.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <string_view>
 #include <thread>
-
-#include <unistd.h>
 
 namespace {
 
@@ -56,11 +75,18 @@ void write_steps(StepDatabase& db, NumberedSteps& steps, bool synced) {
 } // namespace
 
 int main(int count, char** arguments) {
-    if (count != 4) {
-        give_up("usage", "ecsdb_killed_writer DIRECTORY logged|synced SEED");
+    if (count != 4 && count != 6) {
+        give_up("usage", "ecsdb_killed_writer DIRECTORY logged|synced SEED [KILL_POINT TIME]");
     }
     const bool synced = std::string_view{arguments[2]} == "synced";
-    auto db = StepDatabase::open(ecsdb::test::step_options(arguments[1], synced));
+    ecsdb::Options options = ecsdb::test::step_options(arguments[1], synced);
+    if (count == 6) {
+        point_to_die_at = arguments[4];
+        passes_left = std::strtol(arguments[5], nullptr, 10);
+        options.archive_directory = options.directory + ".archive";
+        options.archive_keep_bytes = 1; // the newest snapshot, and what follows it
+    }
+    auto db = StepDatabase::open(options);
     expect(db, "open");
     NumberedSteps steps{std::strtoull(arguments[3], nullptr, 10)};
     steps.advance_to(db->version());

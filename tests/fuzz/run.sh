@@ -1,10 +1,11 @@
 #!/bin/bash
-# Fuzzes every format for SECONDS each (60 where none is given), from the seeds and whatever earlier runs found, under the asan preset's
-# build. Findings lie in build/asan/tests/fuzz/found; what was learnt in build/asan/tests/fuzz/learnt.
-#   tests/fuzz/run.sh [SECONDS] [FUZZER…]
+# Fuzzes every format for SECONDS each (60 where none is given), or N times each however long that takes, from the seeds and whatever
+# earlier runs found, under the asan preset's build. Findings lie in build/asan/tests/fuzz/found; what was learnt in build/asan/tests/fuzz/learnt.
+#   tests/fuzz/run.sh [SECONDS|runs=N] [FUZZER…]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-seconds=${1:-60}
+limit=-max_total_time=${1:-60}
+[[ ${1:-} != runs=* ]] || limit=-runs=${1#runs=}
 shift || true
 place=build/asan/tests/fuzz
 [ -f build/asan/CMakeCache.txt ] || cmake --preset asan > /dev/null
@@ -24,7 +25,7 @@ for name in "${names[@]}"; do
     echo "== $name"
     words=()
     [ ! -f "tests/fuzz/$name.dict" ] || words=("-dict=tests/fuzz/$name.dict")
-    ASAN_OPTIONS=allocator_may_return_null=1 "$place/ecsdb_fuzz_$name" -max_total_time="$seconds" -timeout=10 -malloc_limit_mb=64 \
+    ASAN_OPTIONS=allocator_may_return_null=1 "$place/ecsdb_fuzz_$name" "$limit" -timeout=10 -malloc_limit_mb=64 \
         -rss_limit_mb=2048 -print_final_stats=1 -verbosity=1 -artifact_prefix="$place/found/$name-" \
         ${words[@]+"${words[@]}"} "$place/learnt/$name" "$place/corpus/$name" 2>&1 | grep -v "^#.*\(NEW\|REDUCE\|pulse\|RELOAD\)" || status=1
 done

@@ -1,5 +1,5 @@
-// Random programs against a plain model: of several threads on entities of their own, and of one with every form of transaction. Runs for
-// ECSDB_TEST_SECONDS (3 where it is not set) and prints its seed; ECSDB_TEST_SEED repeats one.
+// Random programs against a plain model: of several threads on entities of their own, and of one with every form of transaction. Runs by
+// the clock (support/environment.hpp) and prints its seed; ECSDB_TEST_SEED repeats one.
 #include "support/environment.hpp"
 #include "transaction/random_program.hpp"
 
@@ -210,7 +210,7 @@ TEST_CASE("random programs of several threads leave what their plain models say"
     const std::uint64_t seed = test_seed("model/model");
     CAPTURE(seed);
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3) * 1'000'000'000 / 2;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3, 60) * 1'000'000'000 / 2;
     World8 db = open_db();
     // What all of them share: a sum that transfers and whole-column updates conserve.
     constexpr std::int64_t banks = 64;
@@ -279,7 +279,7 @@ TEST_CASE("random programs of several threads leave what their plain models say"
 TEST_CASE("random programs with every form of transaction follow the model, and so does a replica", "[model]") {
     std::uint64_t seed = test_seed("model/model");
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3) * 1'000'000'000 / 2;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3, 60) * 1'000'000'000 / 2;
     std::uint64_t rounds = 0;
     do {
         CAPTURE(seed);

@@ -1,5 +1,5 @@
-// Column updates, functions and commands of several threads at once: whether some serial order explains what they read. Runs for
-// ECSDB_TEST_SECONDS (3 where it is not set) and prints its seed; ECSDB_TEST_SEED repeats one, as far as threads can be repeated.
+// Column updates, functions and commands of several threads at once: whether some serial order explains what they read. Runs by
+// the clock (support/environment.hpp) and prints its seed; ECSDB_TEST_SEED repeats one, as far as threads can be repeated.
 #include "support/environment.hpp"
 #include "support/history.hpp"
 #include "transaction/transaction_fixture.hpp"
@@ -322,7 +322,7 @@ TEST_CASE("column updates, functions and commands of several threads are seriali
           "[model][column_update][threads]") {
     std::uint64_t seed = test_seed("model/serialisability");
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3) * 1'000'000'000;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(3, 10) * 1'000'000'000;
     do {
         CAPTURE(seed);
         std::vector<Recorded> transactions = random_history(seed, 60);

@@ -1,5 +1,5 @@
-// Random programs of several threads on the same entities, against a plain model that follows in the order of the commits. Runs for
-// ECSDB_TEST_SECONDS (5 where it is not set) and prints its seed; ECSDB_TEST_SEED repeats one, as far as threads can be repeated.
+// Random programs of several threads on the same entities, against a plain model that follows in the order of the commits. Runs by
+// the clock (support/environment.hpp) and prints its seed; ECSDB_TEST_SEED repeats one, as far as threads can be repeated.
 #include "support/environment.hpp"
 #include "support/storage_fixture.hpp"
 #include "transaction/transaction_fixture.hpp"
@@ -687,7 +687,7 @@ TEST_CASE("every version that random programs of several threads make on the sam
     const std::uint64_t seed = test_seed("model/shared_program");
     CAPTURE(seed);
     SystemClock clock;
-    const std::uint64_t end = clock.monotonic_ns() + test_seconds(5) * 1'000'000'000;
+    const std::uint64_t end = clock.monotonic_ns() + test_seconds(5, 60) * 1'000'000'000;
     Follower follower{threads};
     World db = open_db<World>(stepped());
     db.engine().pipeline().writer().join(follower);

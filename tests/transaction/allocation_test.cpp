@@ -1,5 +1,6 @@
 // After warm-up a commit takes no memory: not from the database's allocator, not from `new`, and not from malloc.
 
+#include "simulation/program.hpp"
 #include "transaction/transaction_fixture.hpp"
 
 #include <atomic>
@@ -74,6 +75,23 @@ struct Usage {
     std::size_t heap;
 };
 
+/// `work(i)` for 3000 i without a single allocation, after as many with.
+template <typename Work>
+void check_that_takes_nothing(const CallCounter& allocator, Work&& work) {
+    const auto usage = [&] { return Usage{allocator.calls.load(), news.load(), ECSDB_TEST_OWN_NEW != 0 ? ::mallinfo2().uordblks : 0}; };
+    for (std::size_t i = 0; i < 3000; ++i) {
+        work(i);
+    }
+    const Usage before = usage();
+    for (std::size_t i = 0; i < 3000; ++i) {
+        work(i);
+    }
+    const Usage after = usage();
+    CHECK(after.calls == before.calls);
+    CHECK(after.news == before.news);
+    CHECK(after.heap == before.heap);
+}
+
 /// A database that is warmed up, and what a kind of work takes afterwards.
 class Scene {
 public:
@@ -102,25 +120,12 @@ public:
         REQUIRE(tx.commit());
     }
 
-    /// `work(i)` for 3000 i without a single allocation, after as many with.
     template <typename Work>
     void check(Work&& work) {
-        for (std::size_t i = 0; i < 3000; ++i) {
-            work(i);
-        }
-        const Usage before = usage();
-        for (std::size_t i = 0; i < 3000; ++i) {
-            work(i);
-        }
-        const Usage after = usage();
-        CHECK(after.calls == before.calls);
-        CHECK(after.news == before.news);
-        CHECK(after.heap == before.heap);
+        check_that_takes_nothing(allocator_, work);
     }
 
 private:
-    Usage usage() { return {allocator_.calls.load(), news.load(), ECSDB_TEST_OWN_NEW != 0 ? ::mallinfo2().uordblks : 0}; }
-
     // Both outlive the database.
     CallCounter allocator_;
     Quiet quiet_;
@@ -193,6 +198,47 @@ TEST_CASE("a writer of its own takes no memory either", "[transaction][allocatio
         Ticket ticket = tx.submit();
         failed += i % 16 == 0 ? !ticket.wait() : !ticket.is_submitted();
     });
+    CHECK(failed == 0);
+}
+
+TEST_CASE("a commit that constraints check takes no memory after warm-up", "[transaction][allocation][constraint]") {
+    namespace sim = simulation;
+    CallCounter allocator;
+    Options options;
+    options.allocator = &allocator;
+    options.own_thread = false;
+    auto opened = sim::World::open(options);
+    REQUIRE(opened);
+    sim::World& db = *opened;
+    constexpr std::size_t owners = 2000;
+    std::vector<Entity> entities;
+    auto tx = db.begin();
+    for (std::uint64_t i = 0; i < owners; ++i) {
+        entities.push_back(tx.create(sim::Purse{i, 1}));
+        tx.set(entities.back(), sim::Carries{entities[i / 2]});
+    }
+    REQUIRE(tx.commit());
+    std::uint64_t number = owners;
+    std::uint64_t failed = 0;
+    SECTION("unique values and references that change") {
+        check_that_takes_nothing(allocator, [&](std::size_t i) {
+            auto change = db.begin();
+            change.update(entities[i % owners], sim::Purse{number++, 2})
+                .update(entities[i * 7 % owners], sim::Carries{entities[i * 13 % owners]});
+            failed += !change.commit();
+        });
+    }
+    SECTION("a cascade") {
+        check_that_takes_nothing(allocator, [&](std::size_t) {
+            auto make = db.begin();
+            const Entity purse = make.create(sim::Purse{number++, 3});
+            const Entity bearer = make.create(sim::Carries{purse});
+            failed += !make.commit();
+            failed += !db.destroy(purse).wait();
+            failed += db.read().has<sim::Carries>(bearer);
+            failed += !db.destroy(bearer).wait();
+        });
+    }
     CHECK(failed == 0);
 }
 
