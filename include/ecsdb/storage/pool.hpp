@@ -149,10 +149,7 @@ public:
     /// Bytes given back to the allocator so far, by trimming. Any thread.
     [[nodiscard]] std::uint64_t returned_bytes() const noexcept { return returned_bytes_.get(); }
     /// Bytes worth holding even while nothing is done: what trimming does not go below. Any thread.
-    [[nodiscard]] std::size_t worth_holding() const noexcept {
-        const std::size_t used = used_bytes();
-        return std::max(options_.kept_bytes, used + used / 4);
-    }
+    [[nodiscard]] std::size_t worth_holding() const noexcept { return std::max(options_.kept_bytes, used_bytes() / 4 * 5); }
     /// Bytes that the memory limit leaves for more nodes, at most. Writer only.
     [[nodiscard]] std::size_t most_room() const noexcept { return room_beside(used_bytes(), reserve_is_open_); }
     /// As given in the options. Any thread.
