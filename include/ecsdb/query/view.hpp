@@ -129,8 +129,8 @@ public:
         return rows + (sparse == nullptr ? 0 : sparse->rows);
     }
 
-    /// What a table takes in this version: rows, bytes, pages; all 0 where there is no such table. Cost: O(archetypes + pages of the
-    /// table).
+    /// What a table takes in this version: rows, bytes, pages, texts and blobs; all 0 where there is no such table. Cost: O(archetypes +
+    /// pages and contents of the table).
     [[nodiscard]] TableFigures table_figures(TableId table) const noexcept {
         return table < schema().tables().size() ? storage::table_figures(root(), table) : TableFigures{};
     }
@@ -217,7 +217,7 @@ public:
         return count_rows(table_of<T>());
     }
 
-    /// What `T`'s table takes in this version. Cost: O(archetypes + pages of the table).
+    /// What `T`'s table takes in this version. Cost: O(archetypes + pages and contents of the table).
     template <OneOf<Ts...> T>
     [[nodiscard]] TableFigures figures() const noexcept {
         return table_figures(table_of<T>());

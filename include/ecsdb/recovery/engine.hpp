@@ -8,6 +8,7 @@
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
+#include "ecsdb/recovery/table_figures.hpp"
 #include "ecsdb/storage/figures.hpp"
 #include "ecsdb/transaction/compact.hpp"
 #include "ecsdb/transaction/holders.hpp"
@@ -199,6 +200,8 @@ public:
         std::stable_sort(holders->begin(), holders->end(), [](const Holder& a, const Holder& b) { return a.version < b.version; });
         return holders;
     }
+
+    [[nodiscard]] Result<TableFigures> table_figures(TableId table) noexcept { return ecsdb::table_figures(*pipeline_, table); }
 
     [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
 
