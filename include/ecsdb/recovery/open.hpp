@@ -292,8 +292,12 @@ private:
         if (!imported_ids) {
             return imported_ids.error().clone();
         }
-        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit, options_.initial_bytes,
-                                        storage::removal_reserve(options_.memory_limit)};
+        const storage::PoolOptions pool{options_.first_block_bytes,
+                                        options_.max_block_bytes,
+                                        options_.memory_limit,
+                                        options_.initial_bytes,
+                                        storage::removal_reserve(options_.memory_limit),
+                                        options_.block_growth_percent};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();
