@@ -140,6 +140,11 @@ public:
     /// Sizes and totals. Any thread; each figure by itself is exact at some moment.
     [[nodiscard]] Statistics statistics() const noexcept { return engine_->statistics(); }
 
+    /// What a table takes in the newest version, and what views of older ones keep of it (`retired_bytes`). A view tells the former of its
+    /// own version, without asking anybody (`View::table_figures`). Errors: `NotFound`, those of queueing; `WouldDeadlock` in a function
+    /// transaction, `ReadOnly`, `Closed`. Cost: the writer looks at every page and content of the table, in each version that is held.
+    [[nodiscard]] Result<TableFigures> table_figures(TableId table) noexcept { return engine_->table_figures(table); }
+
     /// Makes the database take less memory, and changes nothing else (docs/guide/memory.md): rows keep their order, entities their ids, the
     /// newest version its number, and views what they see. Lets go of what holds nothing any more, moves what lies scattered, and gives
     /// the blocks that are free then back to the allocator; what views of older versions keep stays until they go.

@@ -30,8 +30,11 @@ struct Options {
     std::uint32_t shard = 0; ///< Stamped into every id; kept with the database: opening it with another is an error.
 
     std::size_t initial_bytes = 0;                           ///< Memory to take (and touch) right away and to keep: growing is cheap then.
-    std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks double …
+    std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator; blocks grow …
     std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< … until they are this large.
+    /// How much larger than the one before each block is, in percent of it: 100 (all are alike) to 1000. Less wastes less memory, more asks
+    /// the allocator less often.
+    std::uint32_t block_growth_percent = 200;
     /// Beyond it, writes fail with `OutOfMemory`; the database stays usable. A 16th of it (256 KiB to 64 MiB) is for transactions that only
     /// remove and destroy.
     std::size_t memory_limit = ~std::size_t{0};

@@ -35,6 +35,9 @@ TEST_CASE("options are set by name, with units", "[configuration]") {
     CHECK(set("durability", "synced").durability == ecsdb::Durability::Synced);
     CHECK(set("mode", "read_only").mode == ecsdb::OpenMode::ReadOnly);
     CHECK_FALSE(set("own_thread", "false").own_thread);
+    CHECK(set("block_growth_percent", "150").block_growth_percent == 150);
+    CHECK(set("publish_before_sync", "true").publish_before_sync);
+    CHECK(set("held_log_limit", "1 GiB").held_log_limit == std::uint64_t{1} << 30U);
     CHECK(set("shard", "1023").shard == 1023);
     CHECK(set("segment_bytes", "64 MiB").segment_bytes == std::size_t{64} << 20U);
     CHECK(set("segment_bytes", "20kB").segment_bytes == 20'000);

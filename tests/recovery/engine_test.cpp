@@ -42,6 +42,56 @@ TEST_CASE("statistics count what happened", "[recovery]") {
     CHECK(statistics.used_bytes <= statistics.allocated_bytes);
 }
 
+TEST_CASE("statistics of a database with files say what its log and snapshots have done", "[recovery][fault]") {
+    ecsdb::SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    auto options = on(files);
+    options.archive_directory = "archive";
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    const ecsdb::Statistics first = world.statistics();
+    for (std::uint64_t gold = 1; gold <= 10; ++gold) {
+        require(world.update(entity, Purse{gold}).wait());
+    }
+    ecsdb::Statistics now = world.statistics();
+    CHECK(now.accepts_writes);
+    CHECK(now.durable_version == 11);
+    CHECK(now.written_version == 11);
+    CHECK(now.log.written_bytes > first.log.written_bytes);
+    CHECK(now.log.writes == first.log.writes + 10);
+    CHECK(now.log.syncs == first.log.syncs + 10); // nobody shared one
+    CHECK(now.log.segments == 0);
+    CHECK(now.snapshots == 0);
+    CHECK(now.snapshot_version == 0);
+    require(world.snapshot());
+    now = world.statistics();
+    CHECK(now.log.segments == 1);
+    CHECK(now.snapshots == 1);
+    CHECK(now.snapshot_version == 11);
+    CHECK(now.snapshot_bytes > 0);
+    CHECK(now.archived_version == 11);
+    // A failure, and the end of it.
+    files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
+    CHECK_FALSE(world.update(entity, Purse{0}).wait());
+    CHECK_FALSE(world.snapshot());
+    now = world.statistics();
+    CHECK_FALSE(now.accepts_writes);
+    CHECK(now.log.failures == 1);
+    CHECK(now.snapshot_failures == 1);
+    files.clear_faults();
+    require(world.resume());
+    now = world.statistics();
+    CHECK(now.accepts_writes);
+    CHECK(now.log.resumed == 1);
+    CHECK(now.log.segments == 2);
+    require(world.close());
+    CHECK_FALSE(world.statistics().accepts_writes);
+    // Without files there is nothing to say.
+    World in_memory = open_or_fail({});
+    CHECK(in_memory.statistics().accepts_writes);
+    CHECK(in_memory.statistics().log.segments == 0);
+}
+
 TEST_CASE("closing twice is harmless, and a closed database can still be read", "[recovery]") {
     World world = open_or_fail({});
     auto tx = world.begin();

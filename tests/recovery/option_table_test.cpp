@@ -53,6 +53,9 @@ TEST_CASE("options that contradict each other are refused by both names", "[opti
     options.memory_limit = 1000;
     CHECK(complaint(options) == "Options::initial_bytes is 2000, more than Options::memory_limit, which is 1000");
     options = {};
+    options.block_growth_percent = 99;
+    CHECK(complaint(options) == "Options::block_growth_percent is 99, must be 100 to 1000");
+    options = {};
     options.max_block_bytes = 4096;
     CHECK(complaint(options) == "Options::first_block_bytes is 262144, more than Options::max_block_bytes, which is 4096");
     options = {};

@@ -45,7 +45,8 @@ TEST_CASE("the figures of all tables and of the entities add up to what the pool
             rows += living.rows.count(table.id);
         }
         CHECK(figures.rows == rows);
-        CHECK(figures.used_bytes == rows * table.size);
+        CHECK(figures.used_bytes == rows * table.size + figures.content_bytes);
+        CHECK(figures.retired_bytes == 0);
         CHECK(figures.allocated_bytes >= figures.used_bytes);
         sum.allocated_bytes += figures.allocated_bytes;
     }

@@ -8,6 +8,7 @@
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
 #include "ecsdb/recovery/report.hpp"
+#include "ecsdb/recovery/table_figures.hpp"
 #include "ecsdb/storage/figures.hpp"
 #include "ecsdb/transaction/compact.hpp"
 #include "ecsdb/transaction/holders.hpp"
@@ -39,6 +40,18 @@ struct Statistics {
     std::size_t retained_bytes = 0;   ///< Of those, known to be needed by a view (`holders` tells which).
     std::size_t allocated_bytes = 0;  ///< Taken from the allocator.
     std::uint64_t returned_bytes = 0; ///< Given back to it since opening: when idle, or to make room.
+
+    // Of a database with files; else 0. Why something failed is in `log_state` and `snapshot_state`.
+    bool accepts_writes = true;        ///< Neither read-only, nor closed, nor stopped by a failure of the log.
+    LogTotals log;                     ///< Since opening.
+    std::uint64_t written_version = 0; ///< Given to the operating system,
+    std::uint64_t durable_version = 0; ///< and on the disk.
+    std::size_t log_kept_bytes = 0;    ///< Memory taken for what is not durable yet.
+    std::uint64_t snapshots = 0;       ///< Taken since opening.
+    std::uint64_t snapshot_failures = 0;
+    std::uint64_t snapshot_version = 0; ///< Of the newest one, also from before.
+    std::uint64_t snapshot_bytes = 0;   ///< Of its file.
+    std::uint64_t archived_version = 0; ///< Everything up to it is in the archive; 0 where there is none.
 
     /// The part of what is held from the allocator that nothing uses: 0 to 1. What the used part wastes, tables tell (`TableFigures`).
     [[nodiscard]] double fragmentation() const noexcept { return TableFigures::unused_share(used_bytes, allocated_bytes); }
@@ -201,6 +214,8 @@ public:
         return holders;
     }
 
+    [[nodiscard]] Result<TableFigures> table_figures(TableId table) noexcept { return ecsdb::table_figures(*pipeline_, table); }
+
     [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
 
     [[nodiscard]] Statistics statistics() const noexcept {
@@ -221,6 +236,20 @@ public:
         statistics.retained_bytes = store_->reclaimer().retained_bytes();
         statistics.returned_bytes = store_->pool().returned_bytes();
         statistics.allocated_bytes = store_->pool().allocated_bytes();
+        const LogState log = log_state();
+        statistics.accepts_writes = log.writes && !closed_;
+        statistics.written_version = log.written_version;
+        statistics.durable_version = log.durable_version;
+        statistics.log_kept_bytes = log.kept_bytes;
+        if (durable_ != nullptr && !pipeline_->fork_guard().in_child()) {
+            const SnapshotState snapshots = durable_->snapshot_state();
+            statistics.log = durable_->participant().totals();
+            statistics.snapshots = snapshots.taken;
+            statistics.snapshot_failures = snapshots.failed;
+            statistics.snapshot_version = snapshots.version;
+            statistics.snapshot_bytes = snapshots.bytes;
+            statistics.archived_version = durable_->archiver() == nullptr ? 0 : durable_->archiver()->archived_lsn();
+        }
         return statistics;
     }
 

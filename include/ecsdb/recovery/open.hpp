@@ -299,8 +299,12 @@ private:
         const std::size_t expected = hinted <= options_.first_block_bytes ? 0
                                      : hinted <= options_.max_block_bytes ? hinted
                                                                           : hinted + options_.max_block_bytes;
-        const storage::PoolOptions pool{options_.first_block_bytes, options_.max_block_bytes, options_.memory_limit,
-                                        std::max(options_.initial_bytes, expected), storage::removal_reserve(options_.memory_limit)};
+        const storage::PoolOptions pool{options_.first_block_bytes,
+                                        options_.max_block_bytes,
+                                        options_.memory_limit,
+                                        std::max(options_.initial_bytes, expected),
+                                        storage::removal_reserve(options_.memory_limit),
+                                        options_.block_growth_percent};
         engine_->store_ = storage::Store::create(*engine_->allocator_, pool, std::move(schema));
         if (engine_->store_ == nullptr) {
             return no_memory();

@@ -92,6 +92,7 @@ inline constexpr std::array option_table{
     detail::option<&Options::initial_bytes>("initial_bytes", OptionKind::Bytes),
     detail::option<&Options::first_block_bytes>("first_block_bytes", OptionKind::Bytes, 1),
     detail::option<&Options::max_block_bytes>("max_block_bytes", OptionKind::Bytes, 1),
+    detail::option<&Options::block_growth_percent>("block_growth_percent", OptionKind::Count, 100, 1000),
     detail::without_end(detail::option<&Options::memory_limit>("memory_limit", OptionKind::Bytes)),
     detail::without_end(detail::option<&Options::trim_after_ns>("trim_after_ns", OptionKind::Nanoseconds)),
     detail::option<&Options::compact_percent>("compact_percent", OptionKind::Count, 0, 100),

@@ -57,6 +57,7 @@ struct SnapshotState {
     std::uint64_t bytes = 0;   ///< Of its file.
     std::size_t builds_on = 0; ///< How many files it builds on; 0: it is a full one.
     std::uint64_t taken = 0;   ///< Since opening.
+    std::uint64_t failed = 0;  ///< Since opening, those included that could not be read back.
 };
 
 /// Takes snapshots of one database, one at a time, beside its writer and its readers, neither of which waits. Made by opening it.
@@ -128,6 +129,7 @@ public:
         state.builds_on = manifest.snapshot_bases.size();
         const std::lock_guard lock{state_mutex_};
         state.taken = taken_;
+        state.failed = failed_;
         if (failure_) {
             state.working = failure_->clone();
         }
@@ -163,6 +165,7 @@ private:
     void note(std::optional<Error> failure) {
         const std::lock_guard lock{state_mutex_};
         taken_ += failure ? 0U : 1U;
+        failed_ += failure ? 1U : 0U;
         failure_ = std::move(failure);
     }
 
@@ -350,6 +353,7 @@ private:
     recovery::BackOff back_off_from_bad_; ///< From replacing ones that cannot be read back.
     mutable std::mutex state_mutex_;
     std::uint64_t taken_ = 0;
+    std::uint64_t failed_ = 0;
     std::optional<Error> failure_;
     Owner<Thread> cleaning_;
 };

@@ -7,6 +7,7 @@
 #include "ecsdb/core/grow_array.hpp"
 #include "ecsdb/core/hints.hpp"
 #include "ecsdb/storage/magazine.hpp"
+#include "ecsdb/storage/pool_options.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,15 +19,6 @@
 #include <utility>
 
 namespace ecsdb::storage {
-
-/// How a pool grows.
-struct PoolOptions {
-    std::size_t first_block_bytes = std::size_t{256} << 10U; ///< The first block taken from the allocator.
-    std::size_t max_block_bytes = std::size_t{2} << 20U;     ///< Blocks double until they are this large.
-    std::size_t memory_limit = ~std::size_t{0};              ///< Never hold more than this from the allocator.
-    std::size_t kept_bytes = 0;                              ///< What a `Trimmer` leaves here in any case.
-    std::size_t reserve_bytes = 0; ///< Below the limit, so much is for those only who are about to set memory free (`open_reserve`).
-};
 
 /// The nodes of one database.
 ///
@@ -497,7 +489,7 @@ private:
             if (block == nullptr) {
                 return false;
             }
-            cutting.next_block_bytes = std::min(options_.max_block_bytes, cutting.next_block_bytes * 2);
+            cutting.next_block_bytes = options_.block_after(cutting.next_block_bytes);
         }
         if (cutting.block != nullptr) {
             finish_cutting(*cutting.block, cutting.cursor);

@@ -193,6 +193,7 @@ public:
     void look_for_room() noexcept { looks_for_room_.store(true, std::memory_order_relaxed); }
     /// Bytes written since opening.
     [[nodiscard]] std::uint64_t written_bytes() const noexcept { return log_.written_bytes(); }
+    [[nodiscard]] LogTotals totals() const noexcept { return log_.totals(); }
     [[nodiscard]] std::uint64_t reserve_mark() const noexcept { return reserve_mark_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool failed() const noexcept { return log_.failed(); }
     [[nodiscard]] LogState state() noexcept { return log_.state(); }

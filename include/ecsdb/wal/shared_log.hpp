@@ -2,6 +2,7 @@
 /// The log as several threads share it: until its first failure, and again once what was visible by then has been written elsewhere.
 #pragma once
 
+#include "ecsdb/core/counters.hpp"
 #include "ecsdb/wal/kept_frames.hpp"
 #include "ecsdb/wal/log_writer.hpp"
 
@@ -63,6 +64,16 @@ struct LogState {
     }
 };
 
+/// What a log has done since it was opened.
+struct LogTotals {
+    std::uint64_t written_bytes = 0; ///< In frames, without what `resume` wrote again.
+    std::uint64_t writes = 0;        ///< Runs of frames given to the operating system.
+    std::uint64_t syncs = 0;         ///< That succeeded, those on the way to a new segment not counted.
+    std::uint64_t segments = 0;      ///< Begun.
+    std::uint64_t failures = 0;      ///< Times it stopped accepting writes, …
+    std::uint64_t resumed = 0;       ///< … and times it accepted them again.
+};
+
 } // namespace ecsdb
 
 namespace ecsdb::wal {
@@ -110,6 +121,10 @@ public:
     [[nodiscard]] std::uint64_t durable_version() const noexcept { return durable_version_.load(std::memory_order_seq_cst); }
     /// Bytes of frames written since it was opened.
     [[nodiscard]] std::uint64_t written_bytes() const noexcept { return written_bytes_.load(std::memory_order_relaxed); }
+    /// Each figure by itself is exact at some moment. Never waits.
+    [[nodiscard]] LogTotals totals() const noexcept {
+        return {written_bytes(), writes_.get(), syncs_.get(), segments_.get(), failures_.get(), resumed_.get()};
+    }
     /// Whether nothing is accepted before `resume`. Acquire pairs with the release of whoever failed or resumed.
     [[nodiscard]] bool failed() const noexcept { return phase_.load(std::memory_order_acquire) == Phase::Failed; }
     /// Whether frames are accepted: it has neither failed nor been closed.
@@ -176,9 +191,11 @@ public:
         Result<void> resumed = writer_.resume(kept_.pieces());
         forget_durable();
         if (resumed) {
+            segments_.add(1);
             resumed = observer_->segment_begun(writer_);
         }
         if (resumed) {
+            resumed_.add(1);
             phase_.store(Phase::Open, std::memory_order_seq_cst);
         } else {
             const std::lock_guard failure_lock{failure_mutex_};
@@ -264,6 +281,7 @@ private:
         forget_durable();
         const bool begun = rotated.has_value();
         if (begun) {
+            segments_.add(1);
             rotated = observer_->segment_begun(writer_);
         }
         if (!rotated && (begun || writer_.failed())) {
@@ -284,7 +302,9 @@ private:
             return fail(appended.error());
         }
         written_bytes_.store(written_bytes() + frames.size(), std::memory_order_relaxed);
+        writes_.add(1);
         if (appended->new_segment) {
+            segments_.add(1);
             if (const auto told = observer_->segment_begun(writer_); !told) {
                 return fail(told.error());
             }
@@ -298,6 +318,7 @@ private:
         }
         const Result<void> synced = writer_.sync();
         forget_durable();
+        syncs_.add(synced ? 1 : 0);
         return synced ? Result<void>{} : Result<void>{fail(synced.error())};
     }
 
@@ -326,6 +347,7 @@ private:
             const std::lock_guard lock{failure_mutex_};
             failure_.emplace(cause.clone());
         }
+        failures_.add(1);
         phase_.store(Phase::Failed, std::memory_order_seq_cst);
         state_changed_ = true;
         return Error{ErrorCode::OutcomeUnknown, "not visible, and whether it is on disk is not known: " + cause.message()};
@@ -345,6 +367,11 @@ private:
     std::atomic<std::uint64_t> durable_version_{0};
     std::atomic<std::uint64_t> written_bytes_{0};
     std::atomic<std::size_t> kept_bytes_{0};
+    Counter writes_; // these are counted under the lock
+    Counter syncs_;
+    Counter segments_;
+    Counter failures_;
+    Counter resumed_;
     std::atomic<bool> wants_spare_{false};
     std::mutex failure_mutex_; // so that a refused transaction need not wait for the disk
     std::optional<Error> failure_;
