@@ -247,7 +247,7 @@ TEST_CASE("every bit of an archive counts, and so does every file", "[recovery][
     std::mt19937_64 random{9};
     for (const std::string& path : files_below(files, "archive")) {
         const auto bytes = contents_of(files, path);
-        for (std::size_t at = 0; at < bytes.size(); at += 1 + random() % (ecsdb::test::test_scale() > 1 ? 1 : 12)) {
+        for (std::size_t at = 0; at < bytes.size(); at += 1 + random() % (ecsdb::test::test_full() ? 1 : 12)) {
             CAPTURE(path, at);
             const auto bit = static_cast<unsigned>(random() % 8);
             flip(files, path, at, bit);

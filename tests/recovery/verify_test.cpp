@@ -43,16 +43,21 @@ std::string told(const ecsdb::VerifyReport& report) {
     return text;
 }
 
-/// A small database with two snapshots and a log of several segments, closed in order or crashed.
+/// A small database with a full snapshot, one that builds on it, and a log of several segments, closed in order or crashed.
 struct Small {
-    explicit Small(bool closed) {
-        World world = open_or_fail(small_segments(files));
-        for (std::uint32_t i = 0; i < 14; ++i) {
+    explicit Small(bool closed, std::uint32_t rounds = 14) {
+        auto options = small_segments(files);
+        options.incremental_snapshots = 1;
+        options.incremental_percent = 1000;
+        options.compress_snapshots = true;
+        World world = open_or_fail(options);
+        for (std::uint32_t i = 0; i < rounds; ++i) {
             REQUIRE(workload.round(world, i));
-            if (i == 4 || i == 9) {
+            if (i == rounds / 3 || i == rounds * 2 / 3) {
                 require(world.snapshot());
             }
         }
+        CHECK(world.snapshot_state().builds_on == 1);
         if (closed) {
             require(world.close());
         } else {
@@ -143,12 +148,13 @@ TEST_CASE("each fault names file, offset and transaction, and the first does not
 }
 
 TEST_CASE("a flipped bit anywhere is detected by opening, or does no harm, and verify finds it", "[recovery][verify][fault]") {
-    const bool every_byte = ecsdb::test::test_scale() > 1;
     std::mt19937_64 random{7};
     std::size_t flips = 0;
     std::size_t found_by_opening = 0;
     for (const bool closed : {true, false}) {
-        Small small{closed};
+        // Every byte of one of the two: the crashed one differs in its log's end and in the manifest.
+        const bool every_byte = closed && ecsdb::test::test_full();
+        Small small{closed, every_byte ? 6U : 14U};
         for (const std::string& path : files_below(small.disk(), "world")) {
             if (path == "world/LOCK") {
                 continue;
@@ -161,12 +167,12 @@ TEST_CASE("a flipped bit anywhere is detected by opening, or does no harm, and v
             }
             for (std::size_t at = 0; at < bytes.size();) {
                 CAPTURE(path, at);
-                const auto bit = static_cast<unsigned>(random() % 8);
+                const auto bit = static_cast<unsigned>((at + at / 8) % 8);
                 flip(small.disk(), path, at, bit);
                 found_by_opening += detected(small) ? 1U : 0U;
                 ++flips;
                 // What lies behind the frames means nothing.
-                if (flips % 4 == 0) {
+                if ((every_byte && at < used) || flips % 4 == 0) {
                     const auto report = verified(small.disk());
                     INFO(told(report));
                     CHECK((!report.sound() || !report.remarks.empty() || (log && at >= used)));
@@ -178,6 +184,7 @@ TEST_CASE("a flipped bit anywhere is detected by opening, or does no harm, and v
         }
         CHECK(verified(small.disk()).sound());
     }
+    std::printf("recovery/verify: %zu flips\n", flips);
     CHECK(flips > 500);
     CHECK(found_by_opening > flips / 4);
 }

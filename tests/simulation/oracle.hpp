@@ -87,6 +87,16 @@ public:
         }
         return nullptr;
     }
+    /// The states that lead to `version`, where a history begins with it in doubt.
+    [[nodiscard]] std::map<std::uint64_t, std::shared_ptr<const State>> left_below(std::uint64_t version) const {
+        std::map<std::uint64_t, std::shared_ptr<const State>> states;
+        for (const Attempt& attempt : attempts_) {
+            if (attempt.version <= version && attempt.from == 0) {
+                states[attempt.version] = attempt.state;
+            }
+        }
+        return states;
+    }
     /// Whether such a crash at `moment` can have left `version`; empty, or what is wrong with it.
     [[nodiscard]] std::string judge(Crash crash, std::size_t moment, std::uint64_t version) const {
         if (const std::uint64_t kept = kept_by(crash, moment); version < kept) {

@@ -84,6 +84,9 @@ struct Thing {
     std::optional<std::int32_t> pose;
     std::uint32_t count = 0;    ///< Transactions that changed it since the one that created it.
     std::uint32_t unlogged = 0; ///< Of those, the ones the log says nothing of.
+    /// The version that last came as a whole (`restore`, `apply_delta`) and made it what it is. What an older snapshot and the log make of
+    /// its pose and count is one of several things.
+    std::uint64_t whole_at = 0;
 
     friend bool operator==(const Thing&, const Thing&) = default;
 };
@@ -128,6 +131,7 @@ using State = std::map<std::uint64_t, Thing>;
         }
         Thing should = other->second;
         should.unlogged = 0;
+        should.whole_at = 0;
         if (const Thing& is = one->second; is != should) {
             return name + " differs in its" + (is.spot != should.spot ? " spot" : "") + (is.purse != should.purse ? " purse" : "") +
                    (is.carries != should.carries ? " reference" : "") + (is.story != should.story ? " story" : "") +
@@ -138,12 +142,23 @@ using State = std::map<std::uint64_t, Thing>;
     return {};
 }
 
-/// What recovery makes of `state` from a snapshot of `saved` and the log behind it: poses as they were saved, and changes of them counted
-/// as far, or further where `found` says so.
-[[nodiscard]] inline State recovered(State state, const State& saved, const State& found) {
+/// What recovery makes of `state` from a snapshot of `saved` at version `snapshot` and the log behind it: poses as they were saved, and
+/// changes of them counted as far, or further where `found` says so.
+[[nodiscard]] inline State recovered(State state, std::uint64_t snapshot, const State& saved, const State& found) {
     for (auto& [bits, thing] : state) {
         const auto old = saved.find(bits);
         const auto there = found.find(bits);
+        if (thing.whole_at > snapshot) {
+            if (there != found.end()) {
+                const std::optional<std::int32_t> pose = there->second.pose;
+                thing.pose = pose == thing.pose || (old != saved.end() && pose == old->second.pose) ? pose : std::nullopt;
+                const std::uint32_t counted =
+                    std::clamp(there->second.count, thing.count - std::min(thing.count, thing.unlogged), thing.count);
+                thing.unlogged -= std::min(thing.unlogged, thing.count - counted);
+                thing.count = counted;
+            }
+            continue;
+        }
         thing.pose = old == saved.end() ? std::nullopt : old->second.pose;
         const std::uint32_t unlogged = old == saved.end() ? 0 : old->second.unlogged;
         const std::uint32_t least = thing.count - (thing.unlogged - unlogged);
@@ -176,6 +191,9 @@ public:
         finish(before, state);
         return !violates;
     }
+
+    /// Whether rows come and go that only snapshots keep.
+    void set_poses(bool poses) noexcept { poses_ = poses; }
 
     /// What a column update of all spots does.
     static void turn(Spot& spot) noexcept {
@@ -249,7 +267,7 @@ private:
     void put(Tx& tx, State& state, std::uint64_t bits) {
         Thing& thing = state[bits];
         const Entity entity = Entity::from_bits(bits);
-        const std::uint64_t component = below(6);
+        const std::uint64_t component = below(poses_ ? 6 : 5);
         switch (component) {
         case 0:
             thing.spot = {static_cast<std::int32_t>(below(1000)), 7};
@@ -290,7 +308,7 @@ private:
         Thing& thing = state[bits];
         const Entity entity = Entity::from_bits(bits);
         bool had = false;
-        const std::uint64_t component = below(6);
+        const std::uint64_t component = below(poses_ ? 6 : 5);
         switch (component) {
         case 0:
             had = std::exchange(thing.spot, {}).has_value();
@@ -374,6 +392,7 @@ private:
     static constexpr unsigned created = 64;
 
     std::mt19937_64 random_;
+    bool poses_ = true;
     std::map<std::uint64_t, unsigned> touched_; ///< And in which components.
     std::set<std::uint64_t> kept_purses_;       ///< Named by this transaction.
 };

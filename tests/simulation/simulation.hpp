@@ -5,6 +5,8 @@
 #include "ecsdb/core/checksum.hpp"
 #include "ecsdb/io/fault_file_system.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
+#include "ecsdb/recovery/restore.hpp"
+#include "ecsdb/saves.hpp"
 #include "simulation/oracle.hpp"
 #include "simulation/program.hpp"
 
@@ -27,7 +29,15 @@ enum class Event : std::uint8_t {
     ColumnUpdates,
     Snapshots,
     IncrementalSnapshots,
+    CompressedSnapshots,
+    AutomaticSnapshots,
     FailedSnapshots,
+    Compactions,
+    Restores,
+    ReplicaLives,
+    AppliedDeltas,
+    ArchivesProven,
+    RestoredFromArchive,
     InDoubt,
     Refused,
     Resumed,
@@ -51,35 +61,19 @@ enum class Event : std::uint8_t {
     DamageRefused,
     DamageSurvived,
 };
-inline constexpr std::array<const char*, 29> event_names{
-    "lives",
-    "transactions",
-    "violations",
-    "column updates",
-    "snapshots",
-    "incremental ones",
-    "failed snapshots",
-    "in doubt",
-    "refused",
-    "resumed",
-    "failed resumes",
-    "failed opens",
-    "power cuts",
-    "kills",
-    "clean closes",
-    "crashed openings",
-    "adopted doubts",
-    "lost unsynced",
-    "torn tails",
-    "full disks",
-    "dropped pages",
-    "lies",
-    "lies refused",
-    "misdirected",
-    "stalls",
-    "clock jumps",
-    "damaged",
-    "damage refused",
+inline constexpr std::array<const char*, 37> event_names{
+    "lives",           "transactions",    "violations",
+    "column updates",  "snapshots",       "incremental ones",
+    "compressed ones", "automatic ones",  "failed snapshots",
+    "compactions",     "restores",        "replica lives",
+    "applied deltas",  "archives proven", "versions restored from them",
+    "in doubt",        "refused",         "resumed",
+    "failed resumes",  "failed opens",    "power cuts",
+    "kills",           "clean closes",    "crashed openings",
+    "adopted doubts",  "lost unsynced",   "torn tails",
+    "full disks",      "dropped pages",   "lies",
+    "lies refused",    "misdirected",     "stalls",
+    "clock jumps",     "damaged",         "damage refused",
     "damage survived",
 };
 
@@ -117,7 +111,8 @@ private:
 /// any of its changes to the disk, or in good order.
 class Simulation {
 public:
-    explicit Simulation(std::uint64_t seed) : program_{seed}, disk_{std::make_unique<SimulatedFileSystem>()}, oracle_{0, State{}} {
+    explicit Simulation(std::uint64_t seed)
+        : program_{seed}, archives_{program_.one_in(2)}, disk_{std::make_unique<SimulatedFileSystem>()}, oracle_{0, State{}} {
         saved_[0] = std::make_shared<const State>();
     }
 
@@ -136,12 +131,14 @@ public:
             }
             if (one_in(5)) {
                 met_.count(Event::CrashedOpenings); // its end is drawn from the changes of opening
+            } else if (one_in(8)) {
+                follow(*world);
             } else {
-                for (std::uint64_t left = below(50); left != 0 && wrong_.empty(); --left) {
+                for (std::uint64_t left = below(50); left != 0 && wrong_.empty() && !dies_in_doubt_; --left) {
                     step(*world);
                     after_step(*world);
                 }
-                if (wrong_.empty() && one_in(4)) {
+                if (wrong_.empty() && !dies_in_doubt_ && one_in(4)) {
                     close(*world);
                 }
             }
@@ -234,6 +231,12 @@ private:
         options.first_block_bytes = 64 << 10;
         options.incremental_snapshots = static_cast<std::uint32_t>(below(4));
         options.incremental_percent = 1000; // a small world changes as a whole
+        options.compress_snapshots = one_in(2);
+        options.snapshot_transactions = one_in(2) ? 0 : 3 + below(30);
+        if (archives_) {
+            options.archive_directory = archive_directory();
+        }
+        compresses_ = options.compress_snapshots;
         synced_ = options.durability == Durability::Synced;
         return options;
     }
@@ -257,7 +260,9 @@ private:
                 met_.count(Event::LiesRefused);
                 note(17);
                 start_anew();
-                return open_new(options);
+                Options anew = options;
+                anew.archive_directory = archives_ ? archive_directory() : "";
+                return open_new(anew);
             }
             fail("opening failed: " + opened.error().to_string());
             return std::nullopt;
@@ -290,7 +295,10 @@ private:
         }
         disk_->record_history();
         tainted_ = false;
+        ++archive_;
+        archive_is_late_ = false;
         oracle_.restart(0, State{});
+        history_.clear();
         saved_.clear();
         saved_[0] = std::make_shared<const State>();
     }
@@ -326,8 +334,11 @@ private:
         }
         expect(report.version == version, "the report names another version");
         note(world.read().hash());
-        version_ = version;
-        state_ = state;
+        for (auto& [known, attempt] : oracle_.left_below(version)) {
+            history_[known] = attempt;
+        }
+        history_.erase(history_.upper_bound(version), history_.end());
+        reach(version, state);
         opened_at_ = disk_->changes();
         oracle_.accept(opened_at_, version, std::move(state));
         return wrong_.empty();
@@ -335,17 +346,39 @@ private:
     State expected(const State& state, std::uint64_t snapshot, const State& found) {
         const auto saved = saved_.find(snapshot);
         expect(saved != saved_.end(), "a snapshot was loaded that nobody took");
-        return recovered(state, saved == saved_.end() ? State{} : *saved->second, found);
+        return recovered(state, snapshot, saved == saved_.end() ? State{} : *saved->second, found);
     }
 
     // Living ----------------------------------------------------------------------------------------------------------------------------
+
+    /// `version` is visible, with that state.
+    void reach(std::uint64_t version, State state) {
+        version_ = version;
+        state_ = std::move(state);
+        history_[version_] = std::make_shared<const State>(state_);
+    }
 
     void step(World& world) {
         clock_.advance(below(1'000'000));
         const std::uint64_t choice = below(100);
         note(choice);
-        if (choice < 50) {
+        if (choice < 42) {
             commands(world);
+        } else if (choice < 44) {
+            const auto compacted = world.compact();
+            expect(compacted || excused(world), "compacting failed without a reason");
+            met_.count(Event::Compactions);
+        } else if (choice < 47) {
+            restore(world);
+        } else if (choice < 50) {
+            if (archives_) {
+                const Result<void> archived = archive_now(world.engine());
+                // A lying disk may have lost what only an archive begun after it would still need.
+                const bool lost = archive_is_late_ && !archived && archived.error().code() == ErrorCode::Corrupt;
+                if (!archived && !excused(world) && honest_ && !lost) {
+                    fail("archiving failed: " + archived.error().to_string());
+                }
+            }
         } else if (choice < 60) {
             function(world);
         } else if (choice < 67) {
@@ -365,6 +398,7 @@ private:
         } else {
             recover_from_failure(world);
         }
+        snapshot_if_due(world);
         if (!world.log_state().writes && one_in(3)) {
             recover_from_failure(world);
         }
@@ -421,8 +455,7 @@ private:
         if (outcome) {
             expect(submitted.stands, "a transaction was committed although it violates a constraint");
             expect(!failed, "a transaction was committed behind one that the disk had failed");
-            state_ = std::move(submitted.after);
-            version_ = submitted.version;
+            reach(submitted.version, std::move(submitted.after));
             return;
         }
         const ErrorCode code = outcome.error().code();
@@ -437,6 +470,7 @@ private:
         failed = true;
         if (code == ErrorCode::OutcomeUnknown) {
             met_.count(Event::InDoubt);
+            dies_in_doubt_ = dies_in_doubt_ || one_in(4); // or else `resume` would decide it
         } else {
             met_.count(Event::Refused);
             oracle_.refuse(submitted.attempt);
@@ -489,14 +523,145 @@ private:
         settle(world, outcome, submitted, failed);
     }
 
-    void snapshot(World& world) {
+    /// Saves the state, or goes back to what was saved.
+    void restore(World& world) {
+        if (!kept_ || one_in(2)) {
+            kept_.emplace(state_);
+            const auto saved = world.snapshot(kept_->bytes);
+            expect(saved && *saved == version_, "saving to bytes failed, or is of another version");
+            return;
+        }
+        State after = kept_->state;
+        for (auto& [bits, thing] : after) {
+            const auto now = state_.find(bits);
+            thing.unlogged = std::max(thing.unlogged, now == state_.end() ? 0 : now->second.unlogged);
+            thing.whole_at = version_ + 1;
+        }
+        const std::uint64_t attempt = oracle_.attempt(disk_->changes(), version_ + 1, after);
+        Submitted submitted{{}, std::move(after), version_ + 1, attempt, true};
+        bool failed = false;
+        settle(world, world.restore(kept_->bytes.view()), submitted, failed);
+        met_.count(Event::Restores);
+    }
+
+    /// A life as the replica of another database, which goes on from a copy of this one's files. All that happens there comes as deltas, of
+    /// several versions each. They come from a log, too: so nothing changes there that a log says nothing of.
+    void follow(World& world) {
+        met_.count(Event::ReplicaLives);
+        const auto elsewhere = disk_->after_crash({.keep = KeepPending::Cached});
+        Options options;
+        options.directory = "world";
+        options.durability = Durability::Logged;
+        options.file_system = elsewhere.get();
+        options.clock = &clock_;
+        options.own_thread = false;
+        auto leader = World::open(options);
+        if (!leader || leader->version() != version_) {
+            return fail("a copy opens otherwise: " + (leader ? std::to_string(leader->version()) : leader.error().to_string()));
+        }
+        State theirs = state_of(leader->read());
+        if (const std::string differs = difference(theirs, state_); !differs.empty()) {
+            return fail("a copy opens otherwise: " + differs);
+        }
+        theirs = state_;
+        program_.set_poses(false);
+        World::View both = leader->read();
+        for (std::uint64_t left = below(12); left != 0 && wrong_.empty() && !dies_in_doubt_; --left) {
+            clock_.advance(below(1'000'000));
+            lead(*leader, theirs);
+            apply_delta(world, *leader, both, theirs);
+            if (version_ == leader->version()) {
+                both = leader->read();
+            }
+            snapshot_if_due(world);
+            if (suffers_ && one_in(3)) {
+                suffer();
+            }
+            if (!world.log_state().writes && one_in(2)) {
+                recover_from_failure(world);
+            }
+            after_step(world);
+        }
+        program_.set_poses(true);
+    }
+    /// Some transactions of the leader.
+    void lead(World& leader, State& theirs) {
+        for (std::uint64_t left = 1 + below(4); left != 0; --left) {
+            State after = theirs;
+            auto tx = leader.begin();
+            const bool stands = program_.fill(tx, after, 6);
+            const Result<void> committed = tx.commit();
+            expect(committed.has_value() == stands, "a leader's transaction ended otherwise than it had to");
+            if (committed) {
+                theirs = std::move(after);
+            }
+        }
+    }
+    /// Brings the replica from `both`, the version it is at, to the leader's newest.
+    void apply_delta(World& world, World& leader, const World::View& both, const State& theirs) {
+        SystemAllocator memory;
+        ByteBuffer delta{memory};
+        const auto saved = one_in(2) ? leader.save_delta(version_, delta) : leader.save_delta(both, delta);
+        if (!saved || saved->from != version_ || saved->to != leader.version()) {
+            return fail("a delta could not be saved: " + (saved ? "it is another step" : saved.error().to_string()));
+        }
+        if (saved->from == saved->to) {
+            return;
+        }
+        State after = theirs;
+        for (auto& [bits, thing] : after) {
+            thing.whole_at = saved->to;
+            // A difference does not tell of a change that left everything as it was.
+            if (const auto now = state_.find(bits); now != state_.end()) {
+                thing.unlogged = thing.count - std::min(thing.count, now->second.count);
+            }
+        }
+        const std::uint64_t attempt = oracle_.attempt(disk_->changes(), saved->to, after);
+        const Result<bool> applied = world.apply_delta(delta.view());
+        expect(!applied || *applied, "a delta was taken for one that had been applied");
+        if (applied) {
+            const State found = state_of(world.read());
+            after = recovered(std::move(after), version_, state_, found); // counts as far as the log there had told
+        }
+        Submitted submitted{{}, std::move(after), saved->to, attempt, true};
+        bool failed = false;
+        settle(world, applied ? Result<void>{} : Result<void>{applied.error().clone()}, submitted, failed);
+        met_.count(Event::AppliedDeltas);
+    }
+
+    void snapshot_if_due(World& world) {
+        const auto before = saved_[version_];
         saved_[version_] = std::make_shared<const State>(state_);
-        const Result<void> saved = world.snapshot();
-        note(saved ? 0 : static_cast<std::uint64_t>(saved.error().code()));
+        const Result<bool> taken = world.snapshot_if_due();
+        note(taken ? *taken : static_cast<std::uint64_t>(taken.error().code()));
+        if (taken && !*taken) {
+            saved_[version_] = before;
+            if (before == nullptr) {
+                saved_.erase(version_);
+            }
+            return;
+        }
+        count_snapshot(world, taken.has_value());
+        met_.count(Event::AutomaticSnapshots);
+        if (!taken && !excused(world)) {
+            fail("an automatic snapshot failed: " + taken.error().to_string());
+        }
+    }
+    void count_snapshot(const World& world, bool saved) {
         met_.count(saved ? Event::Snapshots : Event::FailedSnapshots);
         if (saved && world.snapshot_state().builds_on != 0) {
             met_.count(Event::IncrementalSnapshots);
         }
+        if (saved && compresses_) {
+            met_.count(Event::CompressedSnapshots);
+        }
+    }
+
+    void snapshot(World& world) {
+        saved_[version_] = std::make_shared<const State>(state_);
+        const Result<void> saved = world.snapshot();
+        note(saved ? 0 : static_cast<std::uint64_t>(saved.error().code()));
+        count_snapshot(world, saved.has_value());
         if (!saved && !excused(world)) {
             fail("a snapshot failed: " + saved.error().to_string());
         }
@@ -614,13 +779,19 @@ private:
     }
 
     void crash() {
-        const std::size_t moment = one_in(3) ? last_change_ : below(last_change_ + 1);
+        const bool at_the_end = std::exchange(dies_in_doubt_, false) || one_in(3);
+        const std::size_t moment = at_the_end ? last_change_ : below(last_change_ + 1);
         const CrashPlan plan = random_plan();
         const Crash crash = kind_of(plan);
         met_.count(crash == Crash::Power ? Event::PowerCuts : Event::Kills);
         note(moment);
         disk_ = disk_->after_crash_at(moment, plan);
         tainted_ = tainted_ || !honest_;
+        if (tainted_) {
+            ++archive_; // what is in the other may be what this disk has lost
+            archive_is_late_ = true;
+            history_.clear();
+        }
         cache_kept_ = crash == Crash::Process;
         honest_ = true;
         failing_ = false;
@@ -630,6 +801,9 @@ private:
         if (!tainted_ && moment >= opened_at_ && one_in(3)) {
             check_damaged(moment, crash);
         }
+        if (!tainted_ && archives_ && one_in(2)) {
+            check_archive();
+        }
         // A power cut while the next life begins can still take what only the process's death had left.
         const std::uint64_t least = oracle_.kept_by(Crash::Power, moment);
         const std::uint64_t most = oracle_.kept_by(crash, moment);
@@ -638,6 +812,53 @@ private:
             check_opens_at(most);
         }
     }
+    /// What the archive holds makes a whole, and any version it says can be restored is restored as it was.
+    void check_archive() {
+        const auto copy = disk_->after_crash({.keep = KeepPending::Cached});
+        const ToolOptions tools{.file_system = copy.get()};
+        const auto report = verify_archive(archive_directory(), tools);
+        if (!report) {
+            return expect(report.error().code() == ErrorCode::NotFound, "an archive could not be read");
+        }
+        if (archive_is_late_ && report->snapshots == 0) {
+            return; // it has a part of the log, and waits for a snapshot to put it onto
+        }
+        if (!report->sound()) {
+            return fail("archive: " + report->faults.front());
+        }
+        met_.count(Event::ArchivesProven);
+        if (report->versions.empty()) {
+            return;
+        }
+        const RestorableVersions range = report->versions[below(report->versions.size())];
+        const auto known = history_.lower_bound(range.from + below(range.to - range.from + 1));
+        if (known == history_.end() || known->first > range.to) {
+            return;
+        }
+        const std::string where = "restored from the archive at " + std::to_string(known->first) + ": ";
+        const auto done = ecsdb::restore(archive_directory(), "restored", RestoreTarget::at_version(known->first), tools);
+        if (!done) {
+            return fail(where + done.error().to_string());
+        }
+        Options options = reading(*copy);
+        options.directory = "restored";
+        const auto restored = World::open(options);
+        if (!restored || restored->version() != known->first) {
+            return fail(where + "it does not open as that");
+        }
+        // Poses are those of some snapshot there.
+        const State found = state_of(restored->read());
+        State wanted = *known->second;
+        for (auto& [bits, thing] : wanted) {
+            thing.whole_at = known->first + 1;
+        }
+        if (const std::string differs = difference(found, recovered(std::move(wanted), known->first, found, found)); !differs.empty()) {
+            return fail(where + differs);
+        }
+        met_.count(Event::RestoredFromArchive);
+    }
+    [[nodiscard]] std::string archive_directory() const { return "archive" + std::to_string(archive_); }
+
     /// A copy of the disk opens at `version` or later.
     void check_opens_at(std::uint64_t version) {
         const auto copy = disk_->after_crash({.keep = KeepPending::Cached});
@@ -773,21 +994,36 @@ private:
         }
     }
 
+    /// A state saved to bytes, to go back to.
+    struct Kept {
+        explicit Kept(const State& now) : state{now}, bytes{memory} {}
+        State state;
+        SystemAllocator memory;
+        ByteBuffer bytes;
+    };
+
     Program program_;
+    bool archives_;                ///< Whether all of it is archived,
+    std::uint64_t archive_ = 0;    ///< in the how manieth archive,
+    bool archive_is_late_ = false; ///< and whether that was begun when the database was no longer new.
     SimulatedClock clock_;
     std::unique_ptr<SimulatedFileSystem> disk_;
     FaultFileSystem* files_ = nullptr;
     Oracle<State> oracle_;
-    std::map<std::uint64_t, std::shared_ptr<const State>> saved_; ///< What a snapshot of a version holds, if there is one.
-    State state_;                                                 ///< What is visible,
-    std::uint64_t version_ = 0;                                   ///< as this version.
+    std::map<std::uint64_t, std::shared_ptr<const State>> saved_;   ///< What a snapshot of a version holds, if there is one.
+    std::map<std::uint64_t, std::shared_ptr<const State>> history_; ///< What every version was, as far back as the archive may go.
+    std::optional<Kept> kept_;
+    State state_;               ///< What is visible,
+    std::uint64_t version_ = 0; ///< as this version.
     std::uint64_t visible_before_ = 0;
     std::size_t opened_at_ = 0;
     std::size_t last_change_ = 0;
     std::uint64_t stall_ns_ = 0;
     std::uint64_t failures_seen_ = 0;
-    bool suffers_ = true; ///< Whether there are faults at all.
+    bool suffers_ = true;        ///< Whether there are faults at all.
+    bool dies_in_doubt_ = false; ///< The life ends with a transaction of which nobody knows whether it is on the disk.
     bool synced_ = true;
+    bool compresses_ = false;
     bool failing_ = false;    ///< Whether the disk itself may refuse.
     bool honest_ = true;      ///< Whether what the disk called done was done, in this life,
     bool tainted_ = false;    ///< and in the one before.
