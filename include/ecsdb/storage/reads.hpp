@@ -127,8 +127,8 @@ public:
         return rows + (sparse == nullptr ? 0 : sparse->rows);
     }
 
-    /// What a table takes in this state: rows, bytes, pages, texts and blobs; all 0 where there is no such table. Cost: O(archetypes + pages
-    /// and contents of the table).
+    /// What a table takes in this state: rows, bytes, pages, texts and blobs; all 0 where there is no such table. Cost: O(archetypes +
+    /// pages and contents of the table).
     [[nodiscard]] TableFigures table_figures(TableId table) const noexcept {
         return schema().has_table(table) ? storage::table_figures(root(), table) : TableFigures{};
     }
