@@ -66,9 +66,9 @@ public:
     /// that are being built meanwhile may find the ids they have reserved taken (`AlreadyExists`).
     ///
     /// Errors, and nothing has changed: `Corrupt` (naming what is damaged where), `Unsupported`, `SchemaMismatch`, `WrongShard`, `Gap`
-    /// where a delta does not follow, `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Not more than 1 MiB is allocated
-    /// before the checksums have agreed. Cost: O(rows of both states), and memory for the state a second time; the writer waits for the
-    /// comparison and the changes, readers do not.
+    /// where a delta does not follow, `InvalidArgument` where it is of another database than `bytes`, `ConstraintViolation`, `ReadOnly`,
+    /// `OutOfMemory`, `WouldDeadlock`. Not more than 1 MiB is allocated before the checksums have agreed. Cost: O(rows of both states), and
+    /// memory for the state a second time; the writer waits for the comparison and the changes, readers do not.
     [[nodiscard]] inline Result<void> restore(std::span<const std::byte> bytes, std::span<const std::span<const std::byte>> deltas = {});
     /// Writes what has changed since version `since` into `out`, which is emptied first, as one delta (docs/format/delta.md): for
     /// `apply_delta` on a database at that version, or for `restore`. Where nothing has, `from` is `to` and `out` is empty. It comes from
@@ -88,7 +88,9 @@ public:
     /// Applies a delta (docs/format/delta.md, `save_delta`) as one transaction: the state goes on to the version it ends at. False where
     /// it is there already. What was written here must not be mixed with what others write: ids and versions are theirs.
     ///
-    /// Errors, and nothing has changed: `Gap` unless the database stands at the version the delta begins at, `Corrupt` (also where it
+    /// Errors, and nothing has changed: `SchemaMismatch`, `WrongShard`, `InvalidArgument` where the delta is of another database (one that
+    /// begins empty in memory follows whichever it is given first), `Gap` unless this one stands at the version it begins at, `Corrupt`
+    /// (checksums are compared first; also where it
     /// brings entity indices more than 2^24 beyond all used ones), `Unsupported` (also where a log is kept and it is of more than 2^20
     /// versions: each takes a few bytes there), `ConstraintViolation`, `ReadOnly`, `OutOfMemory`, `WouldDeadlock`. Cost: as for a
     /// transaction that does the same. A few bytes may bring billions of entities: where `memory_limit` cannot hold those, none is made.

@@ -138,9 +138,9 @@ TEST_CASE("a delta since a version brings a copy at that version to the newest",
     auto elsewhere = copy.apply_delta(delta.view());
     REQUIRE(elsewhere);
     CHECK_FALSE(*elsewhere);
-    auto gap = twin.apply_delta(delta.view());
-    REQUIRE_FALSE(gap);
-    CHECK(gap.error().code() == ErrorCode::Gap);
+    auto of_another = twin.apply_delta(delta.view()); // what was restored there is the twin's own first version
+    REQUIRE_FALSE(of_another);
+    CHECK(of_another.error().code() == ErrorCode::InvalidArgument);
 }
 
 TEST_CASE("a delta since a time begins at the last version committed by then", "[recovery][delta]") {
@@ -243,6 +243,172 @@ TEST_CASE("a restore in the log ends what can be merged, and a view still tells"
     const std::span<const std::byte> deltas[] = {delta.view()};
     require(twin.restore(base.bytes.view(), deltas));
     CHECK(twin.read().hash() == base.hash);
+}
+
+namespace {
+
+/// Counts what is allocated, the largest piece of it by itself.
+class Counting final : public ecsdb::Allocator {
+public:
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+        taken += bytes;
+        return system_.allocate(bytes, alignment);
+    }
+    void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+        system_.deallocate(memory, bytes, alignment);
+    }
+    std::size_t taken = 0;
+
+private:
+    ecsdb::SystemAllocator system_;
+};
+
+ErrorCode refused_by(const ecsdb::Result<bool>& applied) {
+    REQUIRE_FALSE(applied);
+    return applied.error().code();
+}
+ErrorCode refused_by(const ecsdb::Result<void>& restored) {
+    REQUIRE_FALSE(restored);
+    return restored.error().code();
+}
+
+/// A small delta of a world in memory, and the state it leads on from.
+struct Saved {
+    explicit Saved(World& world) : base{memory}, delta{memory} {
+        auto tx = world.begin();
+        const ecsdb::Entity first = tx.create(Spot{1, 2}, Purse{3});
+        require(tx.commit());
+        REQUIRE(world.snapshot(base));
+        const auto then = world.read();
+        auto more = world.begin();
+        more.set(first, Purse{4});
+        more.create(Purse{5});
+        require(more.commit());
+        REQUIRE(world.save_delta(then, delta));
+    }
+    ecsdb::SystemAllocator memory;
+    ByteBuffer base;
+    ByteBuffer delta;
+};
+
+} // namespace
+
+TEST_CASE("every flipped bit of a saved delta is refused, and every other length, before anything is touched", "[recovery][delta][fault]") {
+    World world = open_or_fail(in_memory());
+    const Saved saved{world};
+    std::vector<std::byte> bytes{saved.delta.view().begin(), saved.delta.view().end()};
+    Counting memory;
+    ecsdb::Options options = in_memory();
+    options.allocator = &memory;
+    World twin = open_or_fail(options);
+    require(twin.restore(saved.base.view()));
+    const std::uint64_t version = twin.version();
+    const std::uint64_t hash = twin.read().hash();
+    const auto check = [&](std::span<const std::byte> damaged) {
+        CHECK(refused_by(twin.apply_delta(damaged)) == ErrorCode::Corrupt);
+        const std::size_t before = memory.taken;
+        const std::span<const std::byte> deltas[] = {damaged};
+        CHECK(refused_by(twin.restore(saved.base.view(), deltas)) == ErrorCode::Corrupt);
+        CHECK(memory.taken - before <= 1U << 20U);
+    };
+    for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
+        CAPTURE(bit);
+        const std::byte flip{static_cast<unsigned char>(1U << (bit % 8))};
+        bytes[bit / 8] ^= flip;
+        check(bytes);
+        bytes[bit / 8] ^= flip;
+    }
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        CAPTURE(size);
+        check(std::span{bytes}.first(size));
+    }
+    CHECK(twin.version() == version);
+    CHECK(twin.read().hash() == hash);
+    const std::span<const std::byte> deltas[] = {bytes};
+    require(twin.restore(saved.base.view(), deltas)); // as it was
+    CHECK(twin.read().hash() == world.read().hash());
+}
+
+TEST_CASE("a delta of another schema, shard or database is refused as such", "[recovery][delta]") {
+    World world = open_or_fail(in_memory());
+    const Saved saved{world};
+    const std::span<const std::byte> deltas[] = {saved.delta.view()};
+    SECTION("schema: the same widths in other fields") {
+        using Other = ecsdb::Database<Purse, Breath>;
+        auto other = Other::open(in_memory());
+        REQUIRE(other);
+        CHECK(refused_by(other->apply_delta(saved.delta.view())) == ErrorCode::SchemaMismatch);
+        ByteBuffer base{const_cast<ecsdb::SystemAllocator&>(saved.memory)};
+        REQUIRE(other->snapshot(base));
+        CHECK(refused_by(other->restore(base.view(), deltas)) == ErrorCode::SchemaMismatch);
+    }
+    SECTION("shard") {
+        auto options = in_memory();
+        options.shard = 3;
+        World other = open_or_fail(options);
+        CHECK(refused_by(other.apply_delta(saved.delta.view())) == ErrorCode::WrongShard);
+    }
+    SECTION("database, where the versions are the very same") {
+        World other = open_or_fail(in_memory());
+        const Saved others{other};
+        const std::uint64_t hash = other.read().hash();
+        CHECK(refused_by(other.restore(others.base.view(), deltas)) == ErrorCode::InvalidArgument);
+        CHECK(refused_by(other.apply_delta(saved.delta.view())) == ErrorCode::InvalidArgument); // though it is at its end
+        World third = open_or_fail(in_memory());
+        auto tx = third.begin();
+        tx.create(Spot{1, 2}, Purse{3});
+        require(tx.commit());
+        CHECK(refused_by(third.apply_delta(saved.delta.view())) == ErrorCode::InvalidArgument); // though it is at its beginning
+        CHECK(other.read().hash() == hash);
+        CHECK(third.version() == 1);
+    }
+}
+
+TEST_CASE("what begins empty in memory follows the first database it is given, and no other", "[recovery][delta]") {
+    World world = open_or_fail(in_memory());
+    World other = open_or_fail(in_memory());
+    World twin = open_or_fail(in_memory());
+    ecsdb::SystemAllocator memory;
+    ByteBuffer first{memory};
+    ByteBuffer second{memory};
+    ByteBuffer others{memory};
+    const auto step = [](World& of, ByteBuffer& out) {
+        const auto then = of.read();
+        auto tx = of.begin();
+        tx.create(Purse{7});
+        require(tx.commit());
+        REQUIRE(of.save_delta(then, out));
+    };
+    step(world, first);
+    step(world, second);
+    CHECK(refused_by(twin.apply_delta(second.view())) == ErrorCode::Gap); // and nothing has come of it
+    step(other, others);
+    REQUIRE(twin.apply_delta(first.view()));
+    step(other, others);
+    CHECK(refused_by(twin.apply_delta(others.view())) == ErrorCode::InvalidArgument);
+    REQUIRE(twin.apply_delta(second.view()));
+    CHECK_FALSE(*twin.apply_delta(first.view()));
+    CHECK(twin.read().hash() == world.read().hash());
+    // What it saves itself is of the history it follows, so the next in line can take it.
+    ByteBuffer whole{memory};
+    REQUIRE(twin.snapshot(whole));
+    step(world, first);
+    const std::span<const std::byte> deltas[] = {first.view()};
+    require(open_or_fail(in_memory()).restore(whole.view(), deltas));
+}
+
+TEST_CASE("an empty database with a directory follows nobody: the next opening would not know whom", "[recovery][delta]") {
+    World world = open_or_fail(in_memory());
+    const auto empty = world.read();
+    auto tx = world.begin();
+    tx.create(Purse{7});
+    require(tx.commit());
+    ecsdb::SystemAllocator memory;
+    ByteBuffer delta{memory};
+    REQUIRE(world.save_delta(empty, delta));
+    ecsdb::SimulatedFileSystem disk;
+    World stored = open_or_fail(on(disk));
+    CHECK(refused_by(stored.apply_delta(delta.view())) == ErrorCode::InvalidArgument);
 }
 
 } // namespace recovery_test::saved_delta_test

@@ -485,6 +485,7 @@ TEST_CASE("a delta that is refused has taken no ids", "[recovery]") {
     }
     ecsdb::SystemAllocator memory;
     ByteBuffer delta{memory};
+    const std::size_t envelope = ecsdb::delta::begin_envelope(delta);
     ecsdb::delta::Encoder encoder{memory};
     encoder.begin(delta, ecsdb::delta::Header{.from = 1, .to = 2, .origin = {}, .clock = {}});
     const Entity far{100'000U, 1, 0};
@@ -494,6 +495,7 @@ TEST_CASE("a delta that is refused has taken no ids", "[recovery]") {
     row.kind = ecsdb::delta::RowChangeKind::Removed;
     encoder.table(world.schema().table(0), {&row, 1});
     encoder.end();
+    ecsdb::recovery::seal_delta(world.engine(), delta, envelope);
     const std::uint64_t next = world.engine().pipeline().ids().next_fresh();
     const auto applied = world.apply_delta(delta.view());
     REQUIRE_FALSE(applied);
@@ -509,12 +511,14 @@ TEST_CASE("a delta cannot use up all indices by naming a high one", "[recovery]"
     ecsdb::SystemAllocator memory;
     const auto bringing = [&](std::uint32_t index) {
         ByteBuffer delta{memory};
+        const std::size_t envelope = ecsdb::delta::begin_envelope(delta);
         ecsdb::delta::Encoder encoder{memory};
         encoder.begin(delta,
                       ecsdb::delta::Header{.from = world.version(), .to = world.version() + 1, .origin = {}, .clock = {}, .counted = true});
         const Entity entity{index, 1, 0};
         encoder.entities({&entity, 1}, {});
         encoder.end();
+        ecsdb::recovery::seal_delta(world.engine(), delta, envelope);
         return Bytes{delta.view().begin(), delta.view().end()};
     };
     for (const std::uint32_t index : {20'000'000U, 0xFFFFFFFFU}) {

@@ -7,6 +7,7 @@
 #include "ecsdb/core/process.hpp"
 #include "ecsdb/options.hpp"
 #include "ecsdb/recovery/durable.hpp"
+#include "ecsdb/recovery/lineage.hpp"
 #include "ecsdb/recovery/report.hpp"
 #include "ecsdb/recovery/table_figures.hpp"
 #include "ecsdb/storage/figures.hpp"
@@ -88,6 +89,8 @@ public:
     [[nodiscard]] const constraint::Constraints* constraints() const noexcept { return constraints_.get(); }
     /// The files behind this database; null for one in memory or opened read-only.
     [[nodiscard]] Durable* durable() const noexcept { return durable_.get(); }
+    /// Whose versions these are. Any thread.
+    [[nodiscard]] recovery::Lineage& lineage() noexcept { return lineage_; }
 
     [[nodiscard]] Result<void> wait_for_version(std::uint64_t version, std::uint64_t timeout_ns) noexcept {
         if (pipeline_->fork_guard().in_child()) {
@@ -269,6 +272,7 @@ private:
     Owner<transaction::Pipeline> pipeline_;
     Owner<constraint::Constraints> constraints_;
     RecoveryReport report_;
+    recovery::Lineage lineage_;
     bool closed_ = false;
 
     /// Stateless, and shared by all engines: views may outlive the engine that gave them.

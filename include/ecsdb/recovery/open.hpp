@@ -310,6 +310,7 @@ private:
             return no_memory();
         }
         engine_->store_->set_stable_ids({identity_of(database), *imported_ids});
+        engine_->lineage_.begin(database);
         const transaction::PipelineOptions pipeline{
             options_.queue_transactions,
             options_.submit_timeout_ns,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/core/bytes.hpp"
+#include "ecsdb/delta/envelope.hpp"
 #include "ecsdb/delta/merge.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/transaction/difference.hpp"
@@ -27,6 +28,11 @@ struct SavedDelta {
 };
 
 namespace recovery {
+
+/// Says what the delta behind the envelope at `at` is of.
+inline void seal_delta(Engine& engine, ByteBuffer& out, std::size_t at) noexcept {
+    delta::seal_envelope(out, at, {engine.lineage().current(), engine.pipeline().ids().shard(), engine.store().schema().hash()});
+}
 
 /// Reads a running log from a version or a time on, and merges what it says. For one delta.
 class DeltaFromLog final : public wal::LogVisitor {
@@ -127,17 +133,24 @@ private:
     }
 
     [[nodiscard]] Result<void> merge(ByteBuffer& out) const {
+        if (deltas_.empty()) {
+            return {};
+        }
+        const std::size_t envelope = delta::begin_envelope(out);
         if (deltas_.size() == 1) {
             out.append(deltas_.front());
-        } else if (!deltas_.empty()) {
+        } else {
             delta::DeltaMerger merger{engine_->store().schema()};
             for (const std::vector<std::byte>& delta : deltas_) {
                 if (auto added = merger.add(delta); !added) {
                     return added;
                 }
             }
-            return merger.write(out, engine_->store().allocator());
+            if (auto written = merger.write(out, engine_->store().allocator()); !written) {
+                return written;
+            }
         }
+        seal_delta(*engine_, out, envelope);
         return out.failed() ? Result<void>{Error{ErrorCode::OutOfMemory, "no memory for the delta"}} : Result<void>{};
     }
 
@@ -189,8 +202,10 @@ private:
     if (now.version == since.version) {
         return SavedDelta{since.version, now.version};
     }
+    const std::size_t envelope = delta::begin_envelope(out);
     transaction::Difference difference{since, nullptr, now, engine.store().entity_versions(), engine.store().allocator()};
     auto written = difference.write(since.version, now.version, now.time_ns, transaction::TransientRows::AreLeftOut, out);
+    seal_delta(engine, out, envelope);
     return written ? Result<SavedDelta>{SavedDelta{since.version, now.version}}
                    : Result<SavedDelta>{std::move(written).error().in("save delta")};
 }

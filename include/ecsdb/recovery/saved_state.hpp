@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/bytes.hpp"
 #include "ecsdb/core/owner.hpp"
+#include "ecsdb/delta/envelope.hpp"
 #include "ecsdb/recovery/engine.hpp"
 #include "ecsdb/recovery/on_writer.hpp"
 #include "ecsdb/recovery/rebuilt_state.hpp"
@@ -32,15 +33,55 @@ namespace detail {
                : Result<void>{};
 }
 
-/// A database in memory has no name of its own but the one its stable ids are derived from.
-[[nodiscard]] inline snapshot::DatabaseId id_of(const Engine& engine) {
-    if (engine.durable() != nullptr) {
-        return engine.durable()->manifest().database;
+/// Takes a saved delta out of its envelope: whole, and of the schema and shard of `engine`. Allocates nothing.
+[[nodiscard]] inline Result<delta::OpenedEnvelope> open_delta(Engine& engine, std::span<const std::byte> bytes) {
+    auto opened = delta::open_envelope(bytes);
+    if (!opened) {
+        return opened;
     }
-    snapshot::DatabaseId id{};
-    store_le<std::uint64_t>(id.data(), engine.store().stable_ids().identity());
-    return id;
+    if (opened->envelope.schema_hash != engine.store().schema().hash()) {
+        return Error{ErrorCode::SchemaMismatch,
+                     "the delta is of another schema than `" + engine.store().schema().name() + "`, the database's"};
+    }
+    if (opened->envelope.shard != engine.pipeline().ids().shard()) {
+        return Error{ErrorCode::WrongShard, "the delta is of shard " + std::to_string(opened->envelope.shard) +
+                                                ", the database of shard " + std::to_string(engine.pipeline().ids().shard())};
+    }
+    return opened;
 }
+
+/// Applies a delta of the history this database stands in; where it is at the delta's end or beyond, `had()` and nothing happens.
+class FollowDelta final : public transaction::ApplyDelta {
+public:
+    FollowDelta(Engine& engine, const delta::OpenedEnvelope& opened, std::uint64_t to)
+        : ApplyDelta{engine.pipeline(), opened.delta}, engine_{&engine}, database_{opened.envelope.database}, to_{to} {}
+
+    [[nodiscard]] Result<void> run(storage::WriteBuffer& state) noexcept override {
+        const std::uint64_t version = state.root().version;
+        // What begins empty and in memory has no history that could be another: it takes up whatever it is given first.
+        const auto answer = engine_->lineage().admit(database_, version == 0 && engine_->durable() == nullptr);
+        if (answer == Lineage::Answer::Refused) {
+            return Error{ErrorCode::InvalidArgument, "the delta is of another database: its versions are not this one's"};
+        }
+        followed_ = answer == Lineage::Answer::Followed;
+        had_ = version >= to_;
+        return had_ ? Result<void>{Error{ErrorCode::Gap, "the state has it already"}} : ApplyDelta::run(state);
+    }
+    /// Nothing came of it.
+    void give_up() noexcept {
+        if (followed_) {
+            engine_->lineage().give_up(database_);
+        }
+    }
+    [[nodiscard]] bool had() const noexcept { return had_; }
+
+private:
+    Engine* engine_;
+    wal::DatabaseId database_;
+    std::uint64_t to_;
+    bool followed_ = false;
+    bool had_ = false;
+};
 
 /// The state in `bytes`, with `deltas` applied to it in order. Nothing of the database is touched.
 [[nodiscard]] inline Result<Owner<RebuiltState>> rebuild(Engine& engine, std::span<const std::byte> bytes,
@@ -62,6 +103,15 @@ namespace detail {
     if (auto checked = snapshot::check_snapshot(bytes, allocator); !checked) {
         return std::move(checked).error();
     }
+    for (const std::span<const std::byte> delta : deltas) {
+        const auto envelope = open_delta(engine, delta);
+        if (!envelope) {
+            return envelope.error().clone();
+        }
+        if (envelope->envelope.database != reader->header().identity.database) {
+            return Error{ErrorCode::InvalidArgument, "the delta is of another database than " + reader->path()};
+        }
+    }
     OneFileInMemory file{reader->path(), bytes};
     auto opened = snapshot::open_snapshot(file, reader->path(), allocator);
     if (!opened) {
@@ -75,11 +125,12 @@ namespace detail {
         return std::move(loaded).error();
     }
     for (const std::span<const std::byte> delta : deltas) {
-        const auto view = delta::DeltaView::parse(delta);
+        const std::span<const std::byte> inner = delta.subspan(delta::envelope_size);
+        const auto view = delta::DeltaView::parse(inner);
         if (!view) {
             return view.error().clone();
         }
-        if (auto applied = (*state)->transaction(view->header().to, view->header().time / 1000, delta); !applied) {
+        if (auto applied = (*state)->transaction(view->header().to, view->header().time / 1000, inner); !applied) {
             return std::move(applied).error();
         }
     }
@@ -104,7 +155,7 @@ namespace detail {
     pinned.set_name("snapshot");
     const storage::Root& root = *pinned.get();
     const std::uint64_t mark = std::max(pipeline.ids().next_fresh(), root.entities.index_end());
-    const snapshot::SnapshotIdentity identity{.database = detail::id_of(engine),
+    const snapshot::SnapshotIdentity identity{.database = engine.lineage().current(),
                                               .epoch = engine.durable() == nullptr ? 0 : engine.durable()->manifest().epoch,
                                               .shard = root.shard,
                                               .next_fresh = std::min(mark, std::uint64_t{1} << Entity::index_bits)};
@@ -135,20 +186,21 @@ namespace detail {
     if (auto may = detail::may_wait_for_writer(engine); !may) {
         return std::move(may).error().in("apply delta");
     }
-    const auto view = delta::DeltaView::parse(bytes);
+    const auto opened = detail::open_delta(engine, bytes);
+    if (!opened) {
+        return opened.error().clone().in("apply delta");
+    }
+    const auto view = delta::DeltaView::parse(opened->delta);
     if (!view) {
         return view.error().clone().in("apply delta");
     }
-    const auto is_there = [&] { return engine.store().published_version() >= view->header().to; };
-    if (is_there()) {
-        return false;
-    }
-    transaction::ApplyDelta task{engine.pipeline(), bytes};
+    detail::FollowDelta task{engine, *opened, view->header().to};
     auto done = ecsdb::detail::run_on_writer(engine.pipeline(), task);
-    if (!done && done.error().code() == ErrorCode::Gap && is_there()) {
-        return false; // it came while we waited
+    if (done || task.had()) {
+        return done.has_value();
     }
-    return done ? Result<bool>{true} : Result<bool>{std::move(done).error().in("apply delta")};
+    task.give_up();
+    return std::move(done).error().in("apply delta");
 }
 
 } // namespace ecsdb::recovery

@@ -143,7 +143,7 @@ private:
 };
 
 /// Applies a delta to the state it begins at. Does nothing where the state has it already: then it takes no version (see `needed`).
-class ApplyDelta final : public ImposingTask {
+class ApplyDelta : public ImposingTask {
 public:
     ApplyDelta(Pipeline& pipeline, std::span<const std::byte> bytes) : ImposingTask{pipeline}, bytes_{bytes} {}
 
