@@ -62,8 +62,8 @@ inline void seal_envelope(ByteBuffer& out, std::size_t at, const Envelope& envel
     store_le<std::uint32_t>(header + 8, mask_crc(crc32c(std::span<const std::byte>{header, envelope_size}.subspan(12))));
 }
 
-/// Checks that `bytes` are one saved delta, as it was written. `Corrupt`, or `Unsupported` where a newer release wrote it. Allocates nothing.
-/// Cost: a pass over the bytes.
+/// Checks that `bytes` are one saved delta, as it was written. `Corrupt`, or `Unsupported` where a newer release wrote it. Allocates
+/// nothing. Cost: a pass over the bytes.
 [[nodiscard]] inline Result<OpenedEnvelope> open_envelope(std::span<const std::byte> bytes) {
     if (bytes.size() < envelope_size || load_le<std::uint64_t>(bytes.data()) != envelope_magic) {
         return Error{ErrorCode::Corrupt, "not a saved delta: it is cut short, or the magic number differs"};
@@ -80,8 +80,7 @@ inline void seal_envelope(ByteBuffer& out, std::size_t at, const Envelope& envel
     std::memcpy(opened.envelope.database.data(), header + 16, opened.envelope.database.size());
     opened.envelope.shard = load_le<std::uint32_t>(header + 32);
     opened.envelope.schema_hash = load_le<std::uint64_t>(header + 40);
-    if (load_le<std::uint16_t>(header + 14) != 0 || load_le<std::uint64_t>(header + 56) != 0 ||
-        opened.envelope.shard > Entity::max_shard) {
+    if (load_le<std::uint16_t>(header + 14) != 0 || load_le<std::uint64_t>(header + 56) != 0 || opened.envelope.shard > Entity::max_shard) {
         return Error{ErrorCode::Corrupt, "the saved delta's header names what cannot be"};
     }
     if (load_le<std::uint64_t>(header + 48) != opened.delta.size()) {

@@ -44,8 +44,8 @@ namespace detail {
                      "the delta is of another schema than `" + engine.store().schema().name() + "`, the database's"};
     }
     if (opened->envelope.shard != engine.pipeline().ids().shard()) {
-        return Error{ErrorCode::WrongShard, "the delta is of shard " + std::to_string(opened->envelope.shard) +
-                                                ", the database of shard " + std::to_string(engine.pipeline().ids().shard())};
+        return Error{ErrorCode::WrongShard, "the delta is of shard " + std::to_string(opened->envelope.shard) + ", the database of shard " +
+                                                std::to_string(engine.pipeline().ids().shard())};
     }
     return opened;
 }
