@@ -34,10 +34,10 @@ public:
         });
     }
     [[nodiscard]] level::World::View view() {
-        return {world_.store(),
-                {table_of<level::Map>(), table_of<level::Sector>(), table_of<level::Vertex>(), table_of<level::Sidedef>(),
-                 table_of<level::Linedef>(), table_of<level::Thing>(), table_of<level::Position>(), table_of<level::Velocity>(),
-                 table_of<level::Health>(), table_of<level::Progress>()}};
+        return level::World::View{{table_of<level::Map>(), table_of<level::Sector>(), table_of<level::Vertex>(), table_of<level::Sidedef>(),
+                                   table_of<level::Linedef>(), table_of<level::Thing>(), table_of<level::Position>(),
+                                   table_of<level::Velocity>(), table_of<level::Health>(), table_of<level::Progress>()},
+                                  world_.store()};
     }
 
 private:
