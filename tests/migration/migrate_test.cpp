@@ -475,7 +475,7 @@ TEST_CASE("a step of the database sees all that was and changes all that will be
             for (std::uint32_t i = 0; i < gold.in(rows[0]); ++i) {
                 ecsdb::Row row = required(ecsdb::Row::of(now, "coin"));
                 require(row.set("owner", entity));
-                require(state.insert_row(required(state.create()), row.table(), row.bytes().data()));
+                require(state.insert_row(required(state.create()), row.table(), row.bytes()));
             }
         });
     };
@@ -507,7 +507,7 @@ TEST_CASE("a step of the database sees all that was and changes all that will be
             const ecsdb::Schema& now = state.buffer().store().schema();
             ecsdb::Row row = required(ecsdb::Row::of(now, "coin"));
             require(row.set("owner", Entity{77, 1, 0}));
-            require(state.insert_row(owner, row.table(), row.bytes().data()));
+            require(state.insert_row(owner, row.table(), row.bytes()));
         });
         const auto error = refusal(files, of("2.0", after), migrations);
         CHECK(error.code() == ErrorCode::ConstraintViolation);
