@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ecsdb/recovery/engine.hpp"
+#include "ecsdb/transaction/column_update.hpp"
 #include "ecsdb/transaction/function.hpp"
 #include "ecsdb/transaction/ticket_of.hpp"
 
