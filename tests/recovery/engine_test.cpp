@@ -71,6 +71,7 @@ TEST_CASE("statistics of a database with files say what its log and snapshots ha
     CHECK(now.snapshot_bytes > 0);
     CHECK(now.archived_version == 11);
     // A failure, and the end of it.
+    require(world.update(entity, Purse{11}).wait()); // something to save
     files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
     CHECK_FALSE(world.update(entity, Purse{0}).wait());
     CHECK_FALSE(world.snapshot());
