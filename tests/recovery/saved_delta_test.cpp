@@ -138,6 +138,13 @@ TEST_CASE("a delta since a version brings a copy at that version to the newest",
     auto elsewhere = copy.apply_delta(delta.view());
     REQUIRE(elsewhere);
     CHECK_FALSE(*elsewhere);
+    CHECK(copy.close());
+    auto reading = options;
+    reading.mode = ecsdb::OpenMode::ReadOnly;
+    World reader = open_or_fail(reading);
+    auto had = reader.apply_delta(delta.view()); // nothing has to be written for that
+    REQUIRE(had);
+    CHECK_FALSE(*had);
     auto of_another = twin.apply_delta(delta.view()); // what was restored there is the twin's own first version
     REQUIRE_FALSE(of_another);
     CHECK(of_another.error().code() == ErrorCode::InvalidArgument);

@@ -194,6 +194,9 @@ private:
     if (!view) {
         return view.error().clone().in("apply delta");
     }
+    if (engine.lineage().current() == opened->envelope.database && engine.store().published_version() >= view->header().to) {
+        return false; // also where nothing can be written
+    }
     detail::FollowDelta task{engine, *opened, view->header().to};
     auto done = ecsdb::detail::run_on_writer(engine.pipeline(), task);
     if (done || task.had()) {

@@ -180,8 +180,12 @@ private:
         const recovery::Manifest manifest = manifest_->manifest();
         // A second file of the same version would have other bytes (of another epoch, with other ids handed out) and the same name: until
         // the manifest is stored, recovery would not know it, and it would push out of the log what only the snapshot before it needs.
-        if (!manifest.snapshot.name.empty() && newest_is_good_.load() && pipeline.store().published_version() == manifest.snapshot.lsn) {
-            return {};
+        if (!manifest.snapshot.name.empty() && pipeline.store().published_version() == manifest.snapshot.lsn) {
+            cleaning_.reset(); // by now it is known whether it is good
+            if (newest_is_good_.load()) {
+                remove_unneeded(); // somebody may have let go of the log since
+                return {};
+            }
         }
         const bool incremental = is_to_be_incremental(manifest);
         // The log goes on in a new segment first, so that what the snapshot covers ends with whole segments.

@@ -67,8 +67,8 @@ public:
     struct Listed {
         std::string name;
         std::uint64_t first_needed = 0;
-        std::uint64_t since_ns =
-            0; ///< Since when it has needed that one, by the wall clock: long ago, for an archive that does not get on.
+        /// Since when it has needed that one, by the wall clock: long ago, for an archive that does not get on.
+        std::uint64_t since_ns = 0;
     };
     [[nodiscard]] List<Listed> list() const {
         const std::lock_guard lock{mutex_};
