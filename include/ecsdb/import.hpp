@@ -9,6 +9,7 @@
 #include "ecsdb/schema/references.hpp"
 #include "ecsdb/schema/same_rows.hpp"
 #include "ecsdb/storage/bulk_create.hpp"
+#include "ecsdb/storage/contents.hpp"
 #include "ecsdb/writes.hpp"
 
 #include <algorithm>
@@ -124,6 +125,12 @@ private:
         TableId table;
         std::size_t at; ///< In `bytes_`.
     };
+    /// A text or blob of a copied row: the row gets its handle on the writer.
+    struct CopiedContent {
+        std::size_t row_at;               ///< In `bytes_`.
+        const Field* field;               ///< Of the target.
+        std::span<const std::byte> bytes; ///< Of the view.
+    };
 
     [[nodiscard]] Result<EntityMapping> run() {
         if (to_.producer == nullptr) {
@@ -231,10 +238,19 @@ private:
         return {};
     }
 
-    /// Appends a row to `bytes_`, its references leading to the copies.
+    /// Appends a row to `bytes_`, its references leading to the copies, its texts and blobs still to come.
     [[nodiscard]] Result<void> copy_row(const Table& table, const Target& target, Entity entity, const std::byte* row) {
         const std::size_t at = bytes_.size();
         bytes_.insert(bytes_.end(), row, row + table.size);
+        for (const FieldId id : table.contents) {
+            const Field& field = target.table->fields[id];
+            const storage::Content* const content = from_.root().contents.find(table.id, id, entity.index());
+            if (content == nullptr) {
+                storage::put_handle(bytes_.data() + at, field, {});
+            } else {
+                contents_.push_back({at, &field, content->bytes()});
+            }
+        }
         if (!target.has_references) {
             return {};
         }
@@ -261,11 +277,6 @@ private:
             if (found == nullptr) {
                 return Error{ErrorCode::SchemaMismatch, "table `" + table.name + "`: is not in schema `" + schema_.name() + "`"};
             }
-            if (table.has_contents()) {
-                return Error{ErrorCode::Unsupported,
-                             "table `" + table.name +
-                                 "`: its text and blob fields cannot be imported: rows would come without their contents"};
-            }
             if (Result<void> matched = match_rows(from_.schema(), table, schema_, *found); !matched) {
                 return std::move(matched).error();
             }
@@ -284,6 +295,13 @@ private:
                                                            ids_[i].to_string() + " is already that of " + constraint::describe(holder) +
                                                            " here"};
             }
+        }
+        for (const CopiedContent& content : contents_) {
+            const Result<Blob> handle = write.blob(content.bytes);
+            if (!handle) {
+                return handle.error().clone();
+            }
+            storage::put_handle(bytes_.data() + content.row_at, *content.field, *handle);
         }
         for (const Group& group : groups_) {
             if (Result<void> created = create(state, group); !created) {
@@ -338,6 +356,7 @@ private:
     EntityMapping mapping_;
     List<Group> groups_;
     List<LooseRow> loose_rows_;
+    List<CopiedContent> contents_;
     std::vector<std::byte> bytes_; ///< All rows, with the references of the copies.
 };
 
@@ -349,13 +368,14 @@ namespace ecsdb {
 /// returns when it is visible. All of it happens, or nothing.
 ///
 /// Tables match by name and must have the same rows (`match_rows`); the rest of the schemas may differ. Each copy has a new `Entity`, the
-/// stable id of its original (`ImportedId`), and all its rows. Every reference between the entities leads to the copies, whatever circles
-/// they make; `ImportOptions::outside` says what becomes of others. Counts of changes (`View::entity_version`) begin anew.
+/// stable id of its original (`ImportedId`), and all its rows with their texts and blobs. Every reference between the entities leads to the
+/// copies, whatever circles they make; `ImportOptions::outside` says what becomes of others. Counts of changes (`View::entity_version`)
+/// begin anew.
 ///
 /// Errors: `AlreadyExists` for a stable id that some entity of `into` has; `SchemaMismatch` for a table that is missing or has other rows,
-/// `ImportedId` included, unless ids are not kept; `Unsupported` for a table with text or blob fields; `InvalidArgument` for a reference
-/// that is refused; `ConstraintViolation`, and whatever else a function transaction can end with. Cost: a copy of the rows, made on the
-/// calling thread; the writer is busy for about as long as by creating them (`create_many`) and inserting the sparse ones.
+/// `ImportedId` included, unless ids are not kept; `InvalidArgument` for a reference that is refused; `ConstraintViolation`, and whatever
+/// else a function transaction can end with. Cost: a copy of the rows, made on the calling thread; the writer is busy for about as long as
+/// by creating them (`create_many`) and inserting the sparse ones.
 template <typename Target>
 [[nodiscard]] Result<EntityMapping> import_entities(Target& into, const View& from, const ImportOptions& options = {}) {
     if (!from) {
