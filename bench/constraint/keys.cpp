@@ -42,9 +42,9 @@ struct ecsdb::ComponentOptions<bench::keys::Badge> {
     static void constrain(TableEditor& table) { table.field("number").unique(); }
 };
 
+namespace bench::keys_bench {
 namespace {
 
-using namespace bench;
 using namespace bench::keys;
 using Town = ecsdb::Database<Position, Owned, Liked, Badge, Mark>;
 
@@ -130,3 +130,4 @@ void unique_check_ecsdb(benchmark::State& state) {
 BENCHMARK(unique_check_ecsdb)->Name("unique_check/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::keys_bench

@@ -10,9 +10,8 @@
 #include <benchmark/benchmark.h>
 #include <cstring>
 
+namespace bench::formats_bench {
 namespace {
-
-using namespace bench;
 
 struct Acceleration {
     float x, y, z;
@@ -127,3 +126,4 @@ BENCHMARK(json_load_ecsdb)->Name("json_load/ecsdb")->Arg(1)->Arg(0)->UseManualTi
 #endif
 
 } // namespace
+} // namespace bench::formats_bench

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+namespace bench::migrate_bench {
 namespace {
 
 using Db = ecsdb::Database<>;
@@ -101,3 +102,5 @@ void migrate_step_by_name(benchmark::State& state) {
 BENCHMARK(migrate_floor_open)->Arg(200'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(migrate_widen)->Arg(200'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(migrate_step_by_name)->Arg(200'000)->Unit(benchmark::kMillisecond);
+
+} // namespace bench::migrate_bench

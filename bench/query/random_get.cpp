@@ -6,9 +6,8 @@
 #include <benchmark/benchmark.h>
 #include <span>
 
+namespace bench::random_get_bench {
 namespace {
-
-using namespace bench;
 
 World& world_of(std::int64_t entities) {
     static World small{10'000};
@@ -80,3 +79,4 @@ void random_get_floor(benchmark::State& state) {
 BENCHMARK(random_get_floor)->Name("random_get/floor")->Arg(10'000)->Arg(million);
 
 } // namespace
+} // namespace bench::random_get_bench

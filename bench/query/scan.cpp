@@ -3,9 +3,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::scan_bench {
 namespace {
-
-using namespace bench;
 
 void add(Position& sum, const Position& row) {
     sum.x += row.x;
@@ -42,3 +41,4 @@ void scan_floor(benchmark::State& state) {
 BENCHMARK(scan_floor)->Name("scan/floor");
 
 } // namespace
+} // namespace bench::scan_bench

@@ -4,9 +4,8 @@
 #include <benchmark/benchmark.h>
 #include <thread>
 
+namespace bench::commit_during_bench {
 namespace {
-
-using namespace bench;
 
 /// The 99th percentile, in nanoseconds.
 double p99(std::vector<double>& seconds) {
@@ -76,3 +75,4 @@ BENCHMARK(commit_during_snapshot_ecsdb)
     ->Iterations(4);
 
 } // namespace
+} // namespace bench::commit_during_bench

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <benchmark/benchmark.h>
 
+namespace bench::incremental_bench {
 namespace {
-
-using namespace bench;
 
 constexpr std::uint32_t changed = 100'000; // of a million entities, side by side
 constexpr std::size_t changed_bytes = std::size_t{changed} * 3 * 12;
@@ -64,3 +63,4 @@ BENCHMARK(snapshot_incremental_floor)
     ->Iterations(20);
 
 } // namespace
+} // namespace bench::incremental_bench

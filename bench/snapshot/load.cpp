@@ -3,9 +3,8 @@
 #include <benchmark/benchmark.h>
 #include <optional>
 
+namespace bench::load_bench {
 namespace {
-
-using namespace bench;
 
 /// Opening a database from a snapshot of a million entities, into memory that was touched before. An item is an entity.
 void load_ecsdb(benchmark::State& state) {
@@ -37,3 +36,4 @@ void load_ecsdb(benchmark::State& state) {
 BENCHMARK(load_ecsdb)->Name("load/ecsdb")->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(10);
 
 } // namespace
+} // namespace bench::load_bench

@@ -3,9 +3,8 @@
 #include <benchmark/benchmark.h>
 #include <filesystem>
 
+namespace bench::save_bench {
 namespace {
-
-using namespace bench;
 
 /// How large the newest snapshot in a directory is.
 std::uintmax_t snapshot_bytes(const std::filesystem::path& directory) {
@@ -61,3 +60,4 @@ BENCHMARK(snapshot_floor)
     ->Iterations(10);
 
 } // namespace
+} // namespace bench::save_bench

@@ -24,9 +24,9 @@ struct ecsdb::ComponentOptions<bench::add_remove::Burning> {
     static constexpr Storage storage = Storage::Sparse;
 };
 
+namespace bench::add_remove_bench {
 namespace {
 
-using namespace bench;
 using bench::add_remove::Burning;
 using bench::add_remove::Stunned;
 using Arena = ecsdb::Database<Position, Velocity, Burning, Stunned>;
@@ -101,3 +101,4 @@ BENCHMARK(table_ordered)->Name("table_add_remove/ecsdb/ordered")->UseRealTime()-
 BENCHMARK(table_shuffled)->Name("table_add_remove/ecsdb/shuffled")->UseRealTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::add_remove_bench

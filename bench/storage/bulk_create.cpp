@@ -4,9 +4,8 @@
 #include <benchmark/benchmark.h>
 #include <cstring>
 
+namespace bench::bulk_create_bench {
 namespace {
-
-using namespace bench;
 
 constexpr std::size_t reserved_bytes = std::size_t{80} << 20U;
 
@@ -57,3 +56,4 @@ void bulk_create_floor(benchmark::State& state) {
 BENCHMARK(bulk_create_floor)->Name("bulk_create/floor")->UseManualTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::bulk_create_bench

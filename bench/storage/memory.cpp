@@ -13,9 +13,8 @@ ECSDB_COMPONENT(Acceleration, x, y, z);
 
 } // namespace bench
 
+namespace bench::memory_bench {
 namespace {
-
-using namespace bench;
 
 /// Knows how many bytes are out.
 class MeasuringAllocator final : public ecsdb::Allocator {
@@ -80,3 +79,4 @@ void memory_ecsdb(benchmark::State& state) {
 BENCHMARK(memory_ecsdb)->Name("memory/ecsdb")->UseRealTime()->Iterations(1)->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::memory_bench

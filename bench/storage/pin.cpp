@@ -2,9 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::pin_bench {
 namespace {
-
-using namespace bench;
 
 /// Opening a view of the newest version and letting it go again.
 void pin_ecsdb(benchmark::State& state) {
@@ -18,3 +17,4 @@ void pin_ecsdb(benchmark::State& state) {
 BENCHMARK(pin_ecsdb)->Name("pin/ecsdb");
 
 } // namespace
+} // namespace bench::pin_bench

@@ -2,9 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::batch_bench {
 namespace {
-
-using namespace bench;
 
 constexpr std::size_t rows_each = 1'000;
 constexpr std::size_t transactions = 200;
@@ -55,3 +54,4 @@ void batch_update_1000_ecsdb(benchmark::State& state) {
 BENCHMARK(batch_update_1000_ecsdb)->Name("batch_update_1000/ecsdb")->UseRealTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::batch_bench

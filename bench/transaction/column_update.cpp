@@ -4,9 +4,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::column_update_bench {
 namespace {
-
-using namespace bench;
 
 void move(Position& position, const Velocity& velocity) {
     position.x += velocity.x * time_step;
@@ -67,3 +66,4 @@ void column_update_logged_ecsdb(benchmark::State& state) {
 BENCHMARK(column_update_logged_ecsdb)->Name("column_update_logged/ecsdb")->UseRealTime()->Iterations(4)->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::column_update_bench

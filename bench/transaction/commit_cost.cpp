@@ -23,9 +23,8 @@ BENCH_TAG(9);
 
 } // namespace bench
 
+namespace bench::commit_cost_bench {
 namespace {
-
-using namespace bench;
 
 constexpr std::uint32_t touched_rows = 1'000;
 
@@ -116,3 +115,4 @@ void commit_with_old_pin(benchmark::State& state) {
 BENCHMARK(commit_with_old_pin)->Name("commit_with_old_pin/ecsdb")->Arg(0)->Arg(1)->UseRealTime();
 
 } // namespace
+} // namespace bench::commit_cost_bench

@@ -2,9 +2,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::function_bench {
 namespace {
-
-using namespace bench;
 
 World& world() {
     static World world{10'000};
@@ -81,3 +80,4 @@ void optimistic_update_ecsdb(benchmark::State& state) {
 BENCHMARK(optimistic_update_ecsdb)->Name("optimistic_update/ecsdb")->Arg(0)->Arg(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::function_bench

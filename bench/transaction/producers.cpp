@@ -4,9 +4,8 @@
 #include <benchmark/benchmark.h>
 #include <thread>
 
+namespace bench::producers_bench {
 namespace {
-
-using namespace bench;
 
 /// The same number of one-row transactions on random rows from one thread, or from several at once, until all of them are visible.
 void producers_ecsdb(benchmark::State& state) {
@@ -58,3 +57,4 @@ void producers_ecsdb(benchmark::State& state) {
 BENCHMARK(producers_ecsdb)->Name("producers/ecsdb")->Arg(1)->Arg(8)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::producers_bench

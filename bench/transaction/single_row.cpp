@@ -3,9 +3,8 @@
 
 #include <benchmark/benchmark.h>
 
+namespace bench::single_row_bench {
 namespace {
-
-using namespace bench;
 
 World& world_of(std::int64_t entities) {
     static World small{10'000};
@@ -96,3 +95,4 @@ void visible_ecsdb(benchmark::State& state) {
 BENCHMARK(visible_ecsdb)->Name("visible/ecsdb")->UseRealTime();
 
 } // namespace
+} // namespace bench::single_row_bench

@@ -6,9 +6,8 @@
 #include <benchmark/benchmark.h>
 #include <thread>
 
+namespace bench::log_bench {
 namespace {
-
-using namespace bench;
 
 ecsdb::Options logged_in(const TemporaryDirectory& directory, ecsdb::Durability durability) {
     ecsdb::Options options;
@@ -162,3 +161,4 @@ void replay_ecsdb(benchmark::State& state) {
 BENCHMARK(replay_ecsdb)->Name("replay/ecsdb")->Arg(1'000)->Arg(1)->UseManualTime()->Iterations(4)->Unit(benchmark::kMillisecond);
 
 } // namespace
+} // namespace bench::log_bench
