@@ -147,6 +147,10 @@ TEST_CASE("what is written past the cache is read like anything else", "[io]") {
             CHECK(found == expected);
         }
         REQUIRE((*file)->sync());
+        (*file)->forget_cached(); // a hint: what is read is the same
+        std::vector<std::byte> found(expected.size());
+        CHECK(*(*file)->pread(found, 0) == found.size());
+        CHECK(found == expected);
     });
 }
 

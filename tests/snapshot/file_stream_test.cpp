@@ -37,7 +37,57 @@ Result<void> stream(FileSystem& files, Allocator& allocator, std::uint64_t bytes
     return out.finish();
 }
 
+/// Notes where a stream writes, and how.
+class NotedFile final : public File {
+public:
+    [[nodiscard]] Result<std::size_t> pread(std::span<std::byte>, std::uint64_t) noexcept override { return std::size_t{0}; }
+    Result<void> pwrite(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+        in_order = in_order && offset == cached && uncached == 0;
+        cached = offset + bytes.size();
+        return {};
+    }
+    Result<void> pwrite_uncached(std::span<const std::byte> bytes, std::uint64_t offset) noexcept override {
+        in_order = in_order && offset == std::max(cached, uncached);
+        uncached = offset + bytes.size();
+        return {};
+    }
+    void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override {
+        in_order = in_order && offset <= begun && offset + bytes <= cached;
+        begun = offset + bytes;
+    }
+    Result<void> sync() noexcept override { return {}; }
+    Result<void> truncate(std::uint64_t) noexcept override { return {}; }
+    [[nodiscard]] Result<std::uint64_t> size() noexcept override { return std::max(cached, uncached); }
+    Result<void> preallocate(std::uint64_t) noexcept override { return {}; }
+
+    bool in_order = true;
+    std::uint64_t cached = 0;   ///< So far it was written by way of the page cache …
+    std::uint64_t begun = 0;    ///< … and the disk told to begin; contiguous.
+    std::uint64_t uncached = 0; ///< So far it was written past it.
+};
+
 } // namespace
+
+TEST_CASE("the disk begins while a stream goes on, and a large one goes past the page cache", "[snapshot]") {
+    for (const bool own_thread : {false, true}) {
+        SystemAllocator allocator;
+        NotedFile file;
+        FileStream stream{file, allocator, std::size_t{1} << 20U, own_thread};
+        REQUIRE(stream.begin());
+        const std::uint64_t bytes = FileStream::cached_bytes + (std::uint64_t{16} << 20U) + 5;
+        while (stream.offset() < bytes) {
+            const std::uint64_t step = std::min<std::uint64_t>(std::uint64_t{1} << 20U, bytes - stream.offset());
+            REQUIRE(stream.buffer().extend(static_cast<std::size_t>(step)) != nullptr);
+            REQUIRE(stream.pass_on());
+        }
+        REQUIRE(stream.finish());
+        CHECK(file.in_order);
+        CHECK(file.cached <= FileStream::cached_bytes);
+        CHECK(file.cached > FileStream::cached_bytes - FileStream::write_back_bytes);
+        CHECK(file.begun > file.cached - FileStream::write_back_bytes);
+        CHECK(file.uncached == bytes);
+    }
+}
 
 TEST_CASE("the first write that fails ends a stream, on either thread, and nothing comes after it", "[snapshot][fault]") {
     CountingAllocator allocator;

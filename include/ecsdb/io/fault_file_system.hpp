@@ -187,6 +187,7 @@ private:
                 [&](std::size_t part) { return below_->pwrite(bytes.first(part), offset); });
         }
         void begin_write_back(std::uint64_t offset, std::uint64_t bytes) noexcept override { below_->begin_write_back(offset, bytes); }
+        void forget_cached() noexcept override { below_->forget_cached(); }
         Result<void> sync() noexcept override {
             return system_->carry_out(on_handle(FileOperation::Sync, 0, 0), [&] { return below_->sync(); });
         }

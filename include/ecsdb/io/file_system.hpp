@@ -49,6 +49,9 @@ public:
         static_cast<void>(offset);
         static_cast<void>(bytes);
     }
+    /// Has the system forget what it keeps of the file besides the disk and has synced, so that the next read shows what the disk has. A
+    /// hint as well.
+    virtual void forget_cached() noexcept {}
 
     /// Makes contents and size durable. After a failure nobody knows what is durable: repeating the call proves nothing, since the
     /// system may have dropped what it could not write. A new file's name becomes durable only by `FileSystem::sync_directory`.

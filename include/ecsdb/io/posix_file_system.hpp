@@ -147,6 +147,8 @@ public:
             ::sync_file_range(descriptor_.number(), static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
     }
 
+    void forget_cached() noexcept override { static_cast<void>(::posix_fadvise(descriptor_.number(), 0, 0, POSIX_FADV_DONTNEED)); }
+
     Result<void> sync() noexcept override {
         if (::fdatasync(descriptor_.number()) != 0) {
             return errno_error("sync", path_, errno);

@@ -335,8 +335,12 @@ namespace detail {
 
 } // namespace detail
 
-/// Reads the whole file and compares every checksum. The content of the blocks is not looked at. Cost: reading the file.
+/// Reads the whole file, from the disk where the system lets it, and compares every checksum. The content of the blocks is not looked at.
+/// Cost: reading the file.
 [[nodiscard]] inline Result<SnapshotInfo> check_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
+    if (auto file = files.open(path, FileMode::Read)) {
+        (*file)->forget_cached();
+    }
     return detail::check_all(BlockReader::open(files, path, allocator));
 }
 /// The same for a snapshot in memory. Takes memory for its schema, and for one block where blocks are compressed.

@@ -19,13 +19,18 @@
 namespace ecsdb::snapshot {
 
 /// A few buffers that are filled by one thread and written by another. Pieces begin and end on multiples of 4 KiB, in memory and in the
-/// file, so that they can go past the page cache (`File::pwrite_uncached`); only the last may end anywhere.
+/// file, so that those of a large file can go past the page cache (`File::pwrite_uncached`); only the last may end anywhere.
 ///
 /// The first failure is kept, and nothing is written after it. All calls from one thread. Allocator and file must outlive it.
 class FileStream {
 public:
     /// Pieces of about this size are written.
     static constexpr std::size_t piece_bytes = std::size_t{512} << 10U;
+    /// So much of a file goes by way of the page cache, which gives the disk many writes at once; beyond that it would make its writers
+    /// wait.
+    static constexpr std::uint64_t cached_bytes = std::uint64_t{256} << 20U;
+    /// The disk is told to begin each time so much has gathered there.
+    static constexpr std::uint64_t write_back_bytes = std::uint64_t{8} << 20U;
 
     /// At most `most_appended` bytes come between two calls of `pass_on`. Without a thread of its own it writes in `pass_on`.
     FileStream(File& file, Allocator& allocator, std::size_t most_appended, bool own_thread)
@@ -79,7 +84,7 @@ private:
         const std::size_t bytes = everything ? full.size() : full.size() / alignment * alignment;
         if (!own_thread_) {
             if (status_) {
-                status_ = file_->pwrite_uncached(full.view().first(bytes), passed_on_);
+                status_ = write(full.view().first(bytes), passed_on_);
             }
             return go_on(full, bytes);
         }
@@ -121,6 +126,19 @@ private:
         return status_ ? Result<void>{} : Result<void>{status_.error().clone()};
     }
 
+    Result<void> write(std::span<const std::byte> bytes, std::uint64_t offset) {
+        const std::uint64_t end = offset + bytes.size();
+        if (end > cached_bytes) {
+            return file_->pwrite_uncached(bytes, offset);
+        }
+        Result<void> written = file_->pwrite(bytes, offset);
+        if (offset / write_back_bytes != end / write_back_bytes) {
+            const std::uint64_t begin = offset / write_back_bytes * write_back_bytes;
+            file_->begin_write_back(begin, end - begin);
+        }
+        return written;
+    }
+
     void write_all() {
         std::unique_lock lock{mutex_};
         std::uint64_t offset = 0;
@@ -132,7 +150,7 @@ private:
             const std::span<const std::byte> bytes = buffers_[written_].view().first(waiting_);
             if (status_) {
                 lock.unlock();
-                Result<void> written = file_->pwrite_uncached(bytes, offset);
+                Result<void> written = write(bytes, offset);
                 lock.lock();
                 status_ = std::move(written);
             }
