@@ -18,7 +18,6 @@ vcpkg_cmake_configure(
         -DECSDB_BUILD_TESTS=OFF
         -DECSDB_BUILD_BENCH=OFF
         -DECSDB_BUILD_EXAMPLES=OFF
-        -DECSDB_BUILD_TOOLS=OFF
         -DECSDB_INSTALL=ON
 )
 vcpkg_cmake_install()
