@@ -41,6 +41,7 @@ set(without_test
     engine.hpp
     fwd.hpp
     options.hpp
+    transaction/writer_options.hpp
     version.hpp)
 # The headers any room may include.
 set(for_everyone config version fwd)

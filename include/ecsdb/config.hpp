@@ -31,6 +31,13 @@
 #define ECSDB_KILL_POINT(name) static_cast<void>(0)
 #endif
 
+/// The rest of a block as a span of time in a profiler (a batch being published, a log sync, a snapshot). Define it before including ecsdb,
+/// in the same way everywhere, to have it make one of yours: `#define ECSDB_TRACE_SCOPE(name) ZoneScopedN(name)`. `name` is a literal. By
+/// default it is nothing.
+#if !defined(ECSDB_TRACE_SCOPE)
+#define ECSDB_TRACE_SCOPE(name) static_cast<void>(0)
+#endif
+
 /// Keeps rare paths out of the way of common ones.
 #define ECSDB_NOINLINE __attribute__((noinline))
 /// For the few functions on the per-row path that must vanish into their caller.

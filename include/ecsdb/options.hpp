@@ -5,6 +5,7 @@
 #include "ecsdb/core/allocator.hpp"
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/durability.hpp"
+#include "ecsdb/core/messages.hpp"
 #include "ecsdb/core/progress.hpp"
 #include "ecsdb/io/file_system.hpp"
 
@@ -93,6 +94,9 @@ struct Options {
     std::uint64_t archive_keep_seconds = 0; ///< Versions older than this need not be restorable; 0: all are kept.
 
     Progress progress{}; ///< Told, while opening, how many of the bytes to read have been read.
+
+    /// Told what goes on: opening and what recovery found, snapshots, segments, failures of the log, refused memory, closing.
+    Messages messages{};
 
     // The outside world; null means the system's own. What is given must outlive the database and every view of it.
     Allocator* allocator = nullptr;

@@ -1,6 +1,11 @@
 #include "ecsdb/recovery/engine.hpp"
 
+#include "ecsdb/recovery/archive.hpp"
 #include "recovery/world.hpp"
+
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace engine_test {
 
@@ -91,6 +96,134 @@ TEST_CASE("statistics of a database with files say what its log and snapshots ha
     World in_memory = open_or_fail({});
     CHECK(in_memory.statistics().accepts_writes);
     CHECK(in_memory.statistics().log.segments == 0);
+}
+
+namespace {
+
+/// What a database has said, a line each.
+struct Said {
+    std::vector<std::string> lines;
+    [[nodiscard]] ecsdb::Messages messages() {
+        return {[](void* context, const ecsdb::Message& message) {
+                    static_cast<Said*>(context)->lines.push_back(std::string{name_of(message.severity)} + ": " + std::string{message.text});
+                },
+                this};
+    }
+    /// How many lines begin so and hold `part`; forgets them all.
+    std::size_t take(const std::string& severity, const std::string& part) {
+        std::size_t found = 0;
+        for (const std::string& line : std::exchange(lines, {})) {
+            UNSCOPED_INFO(line);
+            found += line.starts_with(severity + ": ") && line.find(part) != std::string::npos ? 1U : 0U;
+        }
+        return found;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a database says what goes on, and what goes wrong", "[recovery][messages][fault]") {
+    Said said;
+    ecsdb::SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    auto options = on(files);
+    options.messages = said.messages();
+    options.archive_directory = "archive";
+    {
+        World world = open_or_fail(options);
+        CHECK(said.take("Info", "world: created") == 1);
+        const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+        CHECK(said.lines.empty()); // a commit is nothing to speak of
+        require(world.snapshot());
+        {
+            Said all = said;
+            CHECK(all.take("Debug", "the log goes on in segment 2") == 1);
+            all = said;
+            CHECK(all.take("Debug", "archived, up to version 1") == 1);
+            CHECK(said.take("Info", "snapshot-1.ecsdb: version 1 is saved") == 1);
+        }
+        require(world.snapshot());
+        CHECK(said.take("Info", "version 1 is saved already") == 1);
+
+        require(world.update(entity, Purse{1}).wait());
+        files.inject({.operation = ecsdb::FileOperation::Sync, .code = ErrorCode::NoSpace, .sticky = true});
+        CHECK_FALSE(world.update(entity, Purse{2}).wait());
+        CHECK(said.take("Error", "no more writes until `resume`") == 1);
+        CHECK_FALSE(world.update(entity, Purse{3}).wait());
+        CHECK(said.lines.empty()); // once is enough
+        CHECK_FALSE(world.snapshot());
+        CHECK(said.take("Error", "snapshot: ") == 1);
+        files.clear_faults();
+        require(world.resume());
+        CHECK(said.take("Info", "accepts writes again") == 1);
+
+        files.inject({.operation = ecsdb::FileOperation::Open, .sticky = true, .path_part = "archive"});
+        CHECK_FALSE(ecsdb::archive_now(world.engine()));
+        CHECK(said.take("Warning", "archive: ") == 1);
+        CHECK_FALSE(ecsdb::archive_now(world.engine()));
+        CHECK(said.take("Warning", "archive: ") == 0);
+        files.clear_faults();
+        CHECK(world.compact());
+        CHECK(said.take("Info", "compacted: ") == 1);
+        require(world.update(entity, Purse{4}).wait());
+        static_cast<void>(said.take("", ""));
+        require(world.close());
+        CHECK(said.take("Info", "closed at version 3") == 1);
+    }
+    {
+        World world = open_or_fail(options);
+        CHECK(said.take("Info", "world: opened at version 3, from the snapshot of version 1 and 2 transactions of the log") == 1);
+    }
+}
+
+TEST_CASE("what recovery had to cut or to pass over is said", "[recovery][messages][crash]") {
+    Said said;
+    ecsdb::SimulatedFileSystem disk;
+    auto options = on(disk, Durability::Logged);
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    require(world.snapshot());
+    require(world.update(entity, Purse{1}).wait());
+    require(world.snapshot());
+    disk.record_history();
+    require(world.update(entity, Purse{2}).wait());
+    require(world.flush(Durability::Logged));
+    std::size_t cuts = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        const auto image = disk.after_crash_at(disk.changes(), {.seed = seed, .keep = ecsdb::KeepPending::Subset, .tear = 8});
+        auto there = options;
+        there.file_system = image.get();
+        there.messages = said.messages();
+        const World recovered = open_or_fail(there);
+        CHECK(said.take("Warning", "the log ends here") == (recovered.recovery_report().cut.empty() ? 0U : 1U));
+        cuts += recovered.recovery_report().cut.empty() ? 0U : 1U;
+    }
+    CHECK(cuts > 0);
+
+    const auto image = disk.after_crash({});
+    require(image->remove("world/snapshot-2.ecsdb"));
+    auto there = options;
+    there.file_system = image.get();
+    there.messages = said.messages();
+    const World recovered = open_or_fail(there);
+    CHECK(said.take("Warning", "the newest snapshot could not be used") == 1);
+}
+
+TEST_CASE("refused memory is said once in a while, and not for every transaction", "[recovery][messages][memory]") {
+    Said said;
+    ecsdb::Options options;
+    options.own_thread = false;
+    options.memory_limit = std::size_t{4} << 20U;
+    options.messages = said.messages();
+    World world = open_or_fail(options);
+    static_cast<void>(said.take("", ""));
+    for (int i = 0; i < 5; ++i) {
+        CHECK_FALSE(world.execute([](auto& state) -> ecsdb::Result<void> {
+            const auto created = state.create_many(2'000'000);
+            return created ? ecsdb::Result<void>{} : ecsdb::Result<void>{created.error().clone()};
+        }));
+    }
+    CHECK(said.take("Warning", "OutOfMemory") == 1);
 }
 
 TEST_CASE("closing twice is harmless, and a closed database can still be read", "[recovery]") {

@@ -38,6 +38,7 @@ public:
     [[nodiscard]] bool wants_delta() const noexcept override { return false; }
 
     [[nodiscard]] Result<void> prepare(storage::WriteBuffer& state) noexcept override {
+        ECSDB_TRACE_SCOPE("ecsdb constraints");
         keys_.forget(); // the transaction before may have been stopped by somebody else
         if (!know_keys(state)) {
             return no_memory();

@@ -143,9 +143,9 @@ struct ArchiveContents {
 class Archiver {
 public:
     Archiver(FileSystem& files, Allocator& allocator, Clock& clock, ManifestKeeper& manifest, std::string log, std::string directory,
-             const ArchiveLimits& limits)
+             const ArchiveLimits& limits, Messages messages = {})
         : files_{&files}, allocator_{&allocator}, clock_{&clock}, manifest_{&manifest}, log_{std::move(log)},
-          directory_{std::move(directory)}, limits_{limits} {}
+          directory_{std::move(directory)}, limits_{limits}, messages_{messages} {}
     Archiver(const Archiver&) = delete;
     Archiver& operator=(const Archiver&) = delete;
     ~Archiver() { stop(); }
@@ -224,6 +224,7 @@ public:
     /// Archives every segment that has a successor, and the newest snapshot; then removes what is beyond the limits.
     Result<void> step() {
         const std::lock_guard lock{mutex_};
+        ECSDB_TRACE_SCOPE("ecsdb archive");
         Result<void> done = archive_segments();
         if (done) {
             done = archive_snapshot();
@@ -236,6 +237,9 @@ public:
         if (done) {
             failure_.reset();
         } else {
+            if (!failure_ || failure_->message() != done.error().message()) { // tried again and again, told once
+                messages_(Severity::Warning, done.error());
+            }
             failure_.emplace(done.error().clone());
         }
         return done;
@@ -305,6 +309,7 @@ private:
             contents_.database = archived->database;
             contents_.segments.push_back({*archived, size ? *size : 0});
             note_archived(ends[i]);
+            messages_(Severity::Debug, [&] { return path + ": archived, up to version " + std::to_string(ends[i].lsn); });
         }
         return {};
     }
@@ -454,6 +459,7 @@ private:
     std::string log_;
     std::string directory_;
     ArchiveLimits limits_;
+    Messages messages_;
     std::mutex mutex_; // one step at a time
     ArchiveContents contents_;
     std::atomic<std::uint64_t> archived_segment_{0};

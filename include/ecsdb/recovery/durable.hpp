@@ -54,7 +54,9 @@ public:
             recovery::Manifest manifest, std::optional<snapshot::SavedState> saved) noexcept
         : files_{&files}, allocator_{&allocator}, clock_{&clock}, lock_{std::move(lock)}, manifest_{files, allocator, options.directory,
                                                                                                     std::move(manifest)},
-          holds_{clock}, held_limit_{options.held_log_limit}, snapshots_{files, allocator, clock, manifest_, options, std::move(saved)} {}
+          holds_{clock}, held_limit_{options.held_log_limit}, messages_{options.messages}, snapshots_{files,   allocator,
+                                                                                                      clock,   manifest_,
+                                                                                                      options, std::move(saved)} {}
 
     /// Begins a new segment of the log behind `start`, in the manifest's epoch, and records it in the manifest. Once. The schema must
     /// outlive this.
@@ -68,7 +70,8 @@ public:
         log.segment.bytes = options.segment_bytes;
         if (!options.archive_directory.empty()) {
             archiver_.reset(new recovery::Archiver{*files_, *allocator_, *clock_, manifest_, log_directory(), options.archive_directory,
-                                                   recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds}});
+                                                   recovery::ArchiveLimits{options.archive_keep_bytes, options.archive_keep_seconds},
+                                                   options.messages});
             if (auto begun = archiver_->begin(start.next_segment - 1); !begun) {
                 return std::move(begun).error().in("archive");
             }
@@ -231,7 +234,17 @@ public:
     void listen(std::shared_ptr<LogStateListener> listener, transaction::Pipeline& pipeline) noexcept {
         state_feed_.listen(std::move(listener), pipeline);
     }
-    void state_changed() noexcept override { state_feed_.announce(*this); }
+    void state_changed() noexcept override {
+        if (messages_) {
+            const LogState state = participant_->state();
+            if (state.writes) {
+                messages_(Severity::Info, [] { return std::string{"the log accepts writes again"}; });
+            } else {
+                messages_(Severity::Error, state.writes.error().clone().in("no more writes until `resume`"));
+            }
+        }
+        state_feed_.announce(*this);
+    }
     [[nodiscard]] LogState log_state() noexcept override {
         LogState state = participant_->state();
         SnapshotState snapshots = snapshots_.state();
@@ -246,6 +259,7 @@ public:
             note_position(next, log);
             next.reserved_index_mark = std::max(next.reserved_index_mark, participant_ == nullptr ? 0 : participant_->reserve_mark());
         });
+        messages_(Severity::Debug, [&] { return "the log goes on in segment " + std::to_string(log.segment_number()); });
         if (stored && archiver_ != nullptr) {
             archiver_->wake();
         }
@@ -254,7 +268,14 @@ public:
         }
         return stored;
     }
-    Result<void> may_grow() override { return recovery::check_held_log(*files_, log_directory(), holds_, clock_->wall_ns(), held_limit_); }
+    Result<void> may_grow() override {
+        Result<void> may = recovery::check_held_log(*files_, log_directory(), holds_, clock_->wall_ns(), held_limit_);
+        if (may.has_value() == std::exchange(holders_refuse_, !may)) { // asked before each batch, told once
+            may ? messages_(Severity::Info, [] { return std::string{"`held_log_limit` is kept to again, writes are accepted"}; })
+                : messages_(Severity::Error, may.error());
+        }
+        return may;
+    }
 
 private:
     void note_position(recovery::Manifest& manifest, const wal::LogWriter& log) const noexcept {
@@ -270,6 +291,8 @@ private:
     recovery::ManifestKeeper manifest_;
     wal::SegmentHolds holds_;
     std::uint64_t held_limit_;
+    bool holders_refuse_ = false; ///< The writer's.
+    Messages messages_;
     Snapshots snapshots_;
     Owner<recovery::Archiver> archiver_; ///< Null without an archive.
     LogStateFeed state_feed_;

@@ -200,7 +200,10 @@ public:
             durable_->stop_snapshots(); // one being taken needs the writer
         }
         pipeline_->stop();
-        return durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
+        Result<void> closed = durable_ == nullptr ? Result<void>{} : durable_->close(pipeline_->ids().next_fresh());
+        closed ? messages_(Severity::Info, [&] { return "closed at version " + std::to_string(store_->published_version()); })
+               : messages_(Severity::Error, closed.error());
+        return closed;
     }
 
     [[nodiscard]] Result<std::vector<Holder>> holders() noexcept {
@@ -219,7 +222,16 @@ public:
 
     [[nodiscard]] Result<TableFigures> table_figures(TableId table) noexcept { return ecsdb::table_figures(*pipeline_, table); }
 
-    [[nodiscard]] Result<Compaction> compact() noexcept { return transaction::compact(*pipeline_); }
+    [[nodiscard]] Result<Compaction> compact() noexcept {
+        Result<Compaction> done = transaction::compact(*pipeline_);
+        if (done) {
+            messages_(Severity::Info, [&] {
+                return "compacted: " + std::to_string(done->allocated_before) + " bytes of memory before, " +
+                       std::to_string(done->allocated_after) + " after";
+            });
+        }
+        return done;
+    }
 
     [[nodiscard]] Statistics statistics() const noexcept {
         const storage::PinnedRoot pinned{*store_};
@@ -260,13 +272,13 @@ private:
     friend class EngineOpener;
 
     explicit Engine(const Options& options) noexcept
-        : allocator_{options.allocator != nullptr ? options.allocator : &system_allocator_}, clock_{options.clock != nullptr
-                                                                                                        ? options.clock
-                                                                                                        : &system_clock_} {}
+        : allocator_{options.allocator != nullptr ? options.allocator : &system_allocator_},
+          clock_{options.clock != nullptr ? options.clock : &system_clock_}, messages_{options.messages} {}
 
     SystemClock system_clock_;
     Allocator* allocator_;
     Clock* clock_;
+    Messages messages_;
     storage::Store* store_ = nullptr;
     Owner<Durable> durable_;
     Owner<transaction::Pipeline> pipeline_;

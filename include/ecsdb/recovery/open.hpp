@@ -59,10 +59,31 @@ public:
         if (engine_->durable_ != nullptr) {
             engine_->durable_->start_snapshots(*engine_->pipeline_, log_bytes_);
         }
+        say_opened();
         return std::move(engine_);
     }
 
 private:
+    void say_opened() const {
+        const Messages& say = options_.messages;
+        const RecoveryReport& found = engine_->report_;
+        if (!found.remarks.empty()) {
+            say(Severity::Warning, [&] { return options_.directory + ": " + found.remarks.substr(0, found.remarks.size() - 2); });
+        }
+        if (!found.cut.empty()) {
+            say(Severity::Warning, [&] { return found.cut; });
+        }
+        say(Severity::Info, [&] {
+            std::string text = options_.directory.empty() ? std::string{"in memory"} : options_.directory;
+            text += found.created ? ": created" : ": opened at version " + std::to_string(found.version);
+            if (found.replayed != 0 || found.snapshot_version != 0) {
+                text += ", from the snapshot of version " + std::to_string(found.snapshot_version) + " and " +
+                        std::to_string(found.replayed) + " transactions of the log, in " + std::to_string(found.duration_ns / 1'000'000) +
+                        " ms";
+            }
+            return text;
+        });
+    }
     // As a static member it would be part of the code of whoever includes this, with all it can do.
     [[nodiscard]] static FileSystem& posix_files() noexcept {
         static PosixFileSystem files; // stateless
@@ -317,7 +338,7 @@ private:
             !writes(),
             options_.own_thread && writes(),
             options_.queue_bytes,
-            {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns, options_.compact_percent}};
+            {options_.batch_transactions, options_.batch_ns, options_.trim_after_ns, options_.compact_percent, options_.messages}};
         engine_->pipeline_.reset(new transaction::Pipeline{*engine_->store_, *engine_->clock_, shard, pipeline});
         storage::PagePool& memory = engine_->store_->pool();
         if (!memory.reserve(options_.initial_bytes) || !state().create_first_root(shard)) {
@@ -393,6 +414,7 @@ private:
             saved_.reset();
             return {};
         }
+        ECSDB_TRACE_SCOPE("ecsdb load snapshot");
         const recovery::SnapshotFile& newest = chain.back();
         auto opened = snapshot::open_snapshot(reading_, recovery::paths_of(options_.directory, chain), *engine_->allocator_);
         if (!opened && opened.error().code() == ErrorCode::NotFound) {
@@ -426,6 +448,7 @@ private:
     [[nodiscard]] bool keeps_saved_state() const noexcept { return writes() && options_.incremental_snapshots != 0; }
 
     Result<wal::LogScan> replay(const recovery::Manifest& manifest) {
+        ECSDB_TRACE_SCOPE("ecsdb replay");
         wal::LogReadOptions options;
         options.database = manifest.database;
         options.after_lsn = state().root().version;

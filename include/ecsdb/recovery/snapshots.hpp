@@ -66,8 +66,8 @@ public:
     /// `saved` is what the snapshot that was loaded holds, if that is known.
     Snapshots(FileSystem& files, Allocator& allocator, Clock& clock, recovery::ManifestKeeper& manifest, const Options& options,
               std::optional<snapshot::SavedState> saved) noexcept
-        : files_{&files}, allocator_{&allocator}, clock_{&clock}, manifest_{&manifest}, policy_{options}, saved_{std::move(saved)},
-          older_needed_segment_{manifest.manifest().first_needed_segment} {
+        : files_{&files}, allocator_{&allocator}, clock_{&clock}, manifest_{&manifest}, messages_{options.messages}, policy_{options},
+          saved_{std::move(saved)}, older_needed_segment_{manifest.manifest().first_needed_segment} {
         if (!saved_ && policy_.has_incremental()) {
             saved_.emplace(allocator);
         }
@@ -149,7 +149,10 @@ private:
     }
 
     [[nodiscard]] Result<void> take_now(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
+        ECSDB_TRACE_SCOPE("ecsdb snapshot");
         const std::uint64_t written = log.written_bytes();
+        const std::uint64_t begun = clock_->monotonic_ns();
+        const std::uint64_t before = manifest_->manifest().snapshot.lsn;
         auto taken = write_and_adopt(pipeline, log);
         if (!taken) {
             Error error = std::move(taken).error().in("snapshot");
@@ -160,9 +163,19 @@ private:
         log_bytes_before_ = 0 - written; // counted from here
         taken_ns_ = clock_->monotonic_ns();
         back_off_.succeeded();
+        messages_(Severity::Info, [&] { return describe_newest(before, taken_ns_ - begun); });
         return {};
     }
+    [[nodiscard]] std::string describe_newest(std::uint64_t before, std::uint64_t duration_ns) const {
+        const recovery::SnapshotFile newest = manifest_->manifest().snapshot;
+        return newest.lsn == before ? "version " + std::to_string(before) + " is saved already, by " + newest.name
+                                    : newest.name + ": version " + std::to_string(newest.lsn) + " is saved, " +
+                                          std::to_string(newest.size) + " bytes in " + std::to_string(duration_ns / 1'000'000) + " ms";
+    }
     void note(std::optional<Error> failure) {
+        if (failure) {
+            messages_(Severity::Error, *failure);
+        }
         const std::lock_guard lock{state_mutex_};
         taken_ += failure ? 0U : 1U;
         failed_ += failure ? 1U : 0U;
@@ -296,6 +309,7 @@ private:
 
     /// Nothing older goes before the new file was read back (rule 10 of docs/reliability.md).
     void clean_up() {
+        ECSDB_TRACE_SCOPE("ecsdb snapshot read back");
         const recovery::SnapshotFile newest = manifest_->manifest().snapshot;
         const auto found = snapshot::check_snapshot(*files_, manifest_->directory() + '/' + newest.name, *allocator_);
         const bool good = found && found->crc == newest.crc && found->bytes == newest.size;
@@ -341,6 +355,7 @@ private:
     Allocator* allocator_;
     Clock* clock_;
     recovery::ManifestKeeper* manifest_;
+    Messages messages_;
     recovery::SnapshotPolicy policy_;
     std::optional<snapshot::SavedState> saved_; ///< Where there are incremental ones.
     recovery::Archiver* archiver_ = nullptr;

@@ -91,6 +91,7 @@ public:
     /// The caller's part: fills fresh pages for every row of the pinned version, and encodes their delta if `with_delta`. The desk may send
     /// help. `OutOfMemory` or `Aborted` when it failed: then so will `run`.
     [[nodiscard]] Result<void> compute(bool with_delta, HelpDesk& desk) noexcept {
+        ECSDB_TRACE_SCOPE("ecsdb column update");
         with_delta_ = with_delta;
         if (with_delta && !prepare_encoders()) {
             fail(std::nullopt);

@@ -14,6 +14,7 @@
 #include "ecsdb/transaction/participant.hpp"
 #include "ecsdb/transaction/producer.hpp"
 #include "ecsdb/transaction/task.hpp"
+#include "ecsdb/transaction/writer_options.hpp"
 
 #include <array>
 #include <atomic>
@@ -31,18 +32,6 @@ struct WriterCounters {
     std::atomic<std::uint64_t> failed{0};
     std::atomic<std::uint64_t> batches{0};
     std::atomic<std::uint64_t> no_ops{0};
-};
-
-/// How the writer cuts batches, and when it tidies up.
-struct WriterOptions {
-    /// A batch may have at most this many transactions: beyond it, those of a synced database would wait too long for their sync.
-    static constexpr std::size_t most_in_batch = 8192;
-
-    std::size_t batch_transactions = 32;         ///< A batch ends with so many, if not before.
-    std::uint64_t batch_ns = 0;                  ///< A batch may be held open so long for more to come.
-    std::uint64_t trim_after_ns = 1'000'000'000; ///< Free memory goes back once nothing has been written for so long.
-    /// The state is compacted then, too, where so many percent of the memory held are free and cannot go back as it is; 0: never.
-    std::uint32_t compact_percent = 0;
 };
 
 /// The writer as an object that can be stepped: a thread is only its driver, so tests can drive it themselves (design D12).
@@ -272,6 +261,7 @@ private:
     }
 
     void run_all(Slice<CommandHeader* const> commands, bool ready) noexcept {
+        ECSDB_TRACE_SCOPE("ecsdb apply");
         if (ready) {
             prefetch(commands);
         }
@@ -500,10 +490,17 @@ private:
     }
     /// Names the holder of the oldest version in `error`, if it `explains`.
     ECSDB_NOINLINE Error note_shortage(Error error, bool explains) noexcept {
-        if (!std::exchange(short_of_memory_, true)) {
+        const bool is_first = !std::exchange(short_of_memory_, true);
+        if (is_first) {
             reclaim(); // so that what is held is filed under who holds it
         }
-        const std::string holder = explains ? storage::blame_oldest_holder(*store_, clock_->wall_ns()) : std::string{};
+        // Every batch may be short: once a second is enough.
+        const bool tells = is_first && options_.messages && clock_->monotonic_ns() >= tell_shortage_at_;
+        const std::string holder = explains || tells ? storage::blame_oldest_holder(*store_, clock_->wall_ns()) : std::string{};
+        if (tells) {
+            tell_shortage_at_ = clock_->monotonic_ns() + 1'000'000'000;
+            options_.messages(Severity::Warning, Error{ErrorCode::OutOfMemory, error.message() + holder});
+        }
         return holder.empty() ? std::move(error) : Error{ErrorCode::OutOfMemory, error.message() + holder};
     }
 
@@ -512,6 +509,7 @@ private:
             state_.trim_emptied();
             return; // nothing to publish: the root under construction goes on into the next batch
         }
+        ECSDB_TRACE_SCOPE("ecsdb publish");
         const storage::Root* const next = state_.finish_batch();
         for (Participant* const participant : participants_) {
             if (Result<void> sealed = participant->seal(*published_, state_.writable_root()); !sealed) [[unlikely]] {
@@ -568,6 +566,7 @@ private:
     bool notes_changes_ = false;
     bool large_batches_ = false;
     bool short_of_memory_ = false;
+    std::uint64_t tell_shortage_at_ = 0; ///< Not before, in messages.
     std::uint64_t time_ns_ = 0;
     const storage::Root* published_ = nullptr;
     std::size_t in_batch_ = 0; ///< Commands run in the batch that is open; 0 when there is none.

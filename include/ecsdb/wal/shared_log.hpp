@@ -133,6 +133,7 @@ public:
     /// Writes whole frames (see `LogWriter::append`), and syncs them where asked. Refused with `refusal()` after an earlier failure; if it
     /// fails itself, with `OutcomeUnknown`, and of pending frames nothing is remembered.
     Result<void> write(std::span<std::byte> frames, Visibility visibility, bool sync) noexcept {
+        ECSDB_TRACE_SCOPE("ecsdb log write");
         const Turn turn{*this};
         Result<void> written = append(frames);
         bool kept = false;
@@ -316,6 +317,7 @@ private:
         if (!accepts()) {
             return refusal();
         }
+        ECSDB_TRACE_SCOPE("ecsdb log sync");
         const Result<void> synced = writer_.sync();
         forget_durable();
         syncs_.add(synced ? 1 : 0);
