@@ -2,10 +2,11 @@
 
 #include "ecsdb/recovery/backup.hpp"
 #include "ecsdb/saves.hpp"
-#include "recovery/world.hpp"
+#include "recovery/files_fixture.hpp"
 #include "support/catch.hpp"
 
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -416,6 +417,95 @@ TEST_CASE("an empty database with a directory follows nobody: the next opening w
     ecsdb::SimulatedFileSystem disk;
     World stored = open_or_fail(on(disk));
     CHECK(refused_by(stored.apply_delta(delta.view())) == ErrorCode::InvalidArgument);
+}
+
+TEST_CASE("a crash while a delta of several versions is applied leaves all of it or none", "[recovery][delta][crash]") {
+    const auto durability = GENERATE(ecsdb::Durability::Logged, ecsdb::Durability::Synced);
+    const std::uint32_t count = GENERATE(30U, 80'000U); // a few bytes, and more than 1 MiB
+    CAPTURE(int(durability), count);
+    ecsdb::SimulatedFileSystem disk;
+    World source = open_or_fail(on(disk));
+    const auto grow = [](World& world, std::uint32_t entities) {
+        std::vector<ecsdb::Entity> made;
+        auto tx = world.begin();
+        for (std::uint32_t i = 0; i < entities; ++i) {
+            made.push_back(tx.create(Spot{float(i), 1}, Purse{(i + 1) * 0x9E3779B97F4A7C15ULL}));
+        }
+        require(tx.commit());
+        return made;
+    };
+    grow(source, 3);
+    REQUIRE(ecsdb::backup(source, "copy"));
+    const auto then = source.read();
+    const auto entities = grow(source, count);
+    require(source.update(entities[1], Purse{5}).wait());
+    require(source.destroy(entities[2]).wait());
+    grow(source, 4);
+    ecsdb::SystemAllocator memory;
+    ByteBuffer delta{memory};
+    const SavedDelta saved = value_of(source.save_delta(then, delta));
+    REQUIRE(saved.to == saved.from + 4);
+    REQUIRE((count < 80'000 || delta.size() > std::size_t{1} << 20U));
+
+    auto options = on(disk, durability);
+    options.directory = "copy";
+    const std::uint64_t hash_before = then.hash();
+    const std::uint64_t hash_after = source.read().hash();
+    {
+        World world = open_or_fail(options);
+        require(world.flush(ecsdb::Durability::Synced));
+        disk.record_history();
+        auto applied = world.apply_delta(delta.view());
+        REQUIRE((applied && *applied));
+        REQUIRE(world.version() == saved.to);
+        REQUIRE(world.read().hash() == hash_after);
+        require(world.flush(ecsdb::Durability::Synced));
+    }
+    const std::size_t changes = disk.changes();
+    std::size_t before = 0;
+    std::size_t after = 0;
+    std::set<std::uint64_t> seen; // many crashes leave the same
+    const auto check = [&](std::size_t change, const ecsdb::CrashPlan& plan) {
+        CAPTURE(change, plan.seed, int(plan.keep), plan.tear, plan.torn_bytes);
+        const auto image = disk.after_crash_at(change, plan);
+        std::uint64_t digest = 0;
+        for (const std::string& file : files_below(*image, "copy")) {
+            const auto bytes = contents_of(*image, file);
+            digest = ecsdb::hash64(bytes, digest + file.size());
+        }
+        if (!seen.insert(digest).second) {
+            return;
+        }
+        auto on_image = options;
+        on_image.file_system = image.get();
+        for (int opening = 0; opening < 2; ++opening) {
+            World again = open_or_fail(on_image);
+            const bool is_after = again.version() == saved.to;
+            REQUIRE((is_after || again.version() == saved.from));
+            REQUIRE(again.read().hash() == (is_after ? hash_after : hash_before));
+            ++(is_after ? after : before);
+            if (opening == 1) { // and it goes on
+                REQUIRE(again.apply_delta(delta.view()));
+                REQUIRE(again.read().hash() == hash_after);
+                grow(again, 1);
+            }
+        }
+        REQUIRE(open_or_fail(on_image).version() == saved.to + 1);
+    };
+    for (std::size_t change = 0; change <= changes; ++change) {
+        check(change, {.keep = ecsdb::KeepPending::None});
+        check(change, {.keep = ecsdb::KeepPending::All});
+        for (std::uint64_t seed = 0; seed < 4; ++seed) {
+            check(change, {.seed = seed, .keep = ecsdb::KeepPending::Subset, .tear = seed % 2 == 0 ? 1U : 4096U});
+        }
+        // The writes that are under way, cut short: also between a frame and the next.
+        const bool few = count < 80'000;
+        for (std::size_t torn = few ? 0 : delta.size() - 40; torn < delta.size() + 300; torn += few ? 24 : 90) {
+            check(change, {.keep = ecsdb::KeepPending::Prefix, .torn_bytes = torn});
+        }
+    }
+    CHECK(before != 0);
+    CHECK(after != 0);
 }
 
 } // namespace recovery_test::saved_delta_test

@@ -6,10 +6,22 @@
 #include <array>
 #include <initializer_list>
 #include <map>
+#include <new>
 #include <set>
 #include <span>
 #include <thread>
 #include <vector>
+
+namespace entity_ids_test {
+namespace {
+thread_local bool memory_is_refused = false;
+}
+} // namespace entity_ids_test
+
+// What a `List` asks for where it may be refused.
+void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+    return entity_ids_test::memory_is_refused ? nullptr : ::operator new(bytes, alignment);
+}
 
 namespace ecsdb {
 
@@ -180,6 +192,19 @@ TEST_CASE("indices that were never used come after freed ones and before fresh o
     REQUIRE(all.take_block(block) == 64);
     CHECK(block[63] == Entity{63, 9, 2});
     CHECK(all.take_fresh(1) == EntityIds::none);
+}
+
+TEST_CASE("where memory is refused, unused ids are lost, and none is handed out that somebody has", "[transaction][fault]") {
+    EntityIds ids{0};
+    ids.set_unused(ranges({{100, 200}}), 2);
+    ids.start_at(2048);
+    entity_ids_test::memory_is_refused = true;
+    ids.keep_free([](std::uint32_t index) { return index == 150 ? EntityIds::living : 0U; },
+                  [](std::uint64_t index) { return index <= 150 ? std::uint64_t{150} : all_indices; });
+    entity_ids_test::memory_is_refused = false;
+    Block block;
+    REQUIRE(ids.take_block(block) == EntityIds::block_size);
+    CHECK(block[0] == Entity{2048, 1, 0});
 }
 
 TEST_CASE("unused indices that somebody has had meanwhile are none any more", "[transaction]") {

@@ -160,7 +160,7 @@ TEST_CASE("without memory a frame fails quietly until the end", "[wal]") {
 TEST_CASE("a long transaction is cut into parts that say which they are", "[wal]") {
     ByteBuffer buffer{system_allocator()};
     const Bytes delta = delta_of(5, 250);
-    append_parts(buffer, delta, 5, 77, 100);
+    append_parts(buffer, delta, 5, 77, 1, 100);
     Bytes joined;
     std::size_t offset = 0;
     for (std::uint32_t part = 0; part < 3; ++part) {

@@ -419,6 +419,43 @@ TEST_CASE("a disk that lies about syncing is found out where a witness survived"
     CHECK(require_scan(read_log(*image, knowing_durable(3))).end.lsn == 3);
 }
 
+TEST_CASE("a transaction that takes several versions counts for all of them or for none", "[wal][recovery]") {
+    struct Numbers final : LogVisitor {
+        Result<void> transaction(std::uint64_t lsn, std::uint64_t, std::span<const std::byte>) override {
+            seen.push_back(lsn);
+            return {};
+        }
+        std::vector<std::uint64_t> seen;
+    };
+    SimulatedFileSystem files;
+    const auto write = [&](std::uint64_t versions, std::size_t part_bytes) {
+        LogWriter log = open_log(files, log_options(1 << 20));
+        append(log, 1, 2);
+        REQUIRE(log.sync());
+        ByteBuffer leap{system_allocator()};
+        append_parts(leap, delta_of(3, 500), 3, 0, versions, part_bytes);
+        REQUIRE(log.append(all_of(leap)));
+        CHECK(log.written_lsn() == 2 + versions);
+        append(log, 3 + versions, 3 + versions);
+        CHECK(log.written_lsn() == 3 + versions);
+        CHECK(log.durable_lsn() == 2);
+    };
+    const std::uint64_t versions = GENERATE(as<std::uint64_t>{}, 2, 1000, max_versions);
+    write(versions, GENERATE(as<std::size_t>{}, 100, 100000));
+    const auto offsets = frame_offsets(files, 1);
+    Numbers numbers;
+    LogReader reader{files, log_directory, read_options(), system_allocator()};
+    REQUIRE(require_scan(reader.read(numbers)).end.lsn == 3 + versions);
+    CHECK(numbers.seen == std::vector<std::uint64_t>{1, 2, 2 + versions, 3 + versions});
+    for (std::size_t frame = 1; frame + 2 < offsets.size(); ++frame) { // not the last whole frame
+        const auto torn = rebooted(files);
+        flip_bit(*torn, log_file(1), offsets[frame] * 8 + 400);
+        const LogScan scan = require_scan(read_log(*torn));
+        CHECK(scan.end.lsn == 2);
+        CHECK(scan.unsynced_lost == LsnRange{3, 3 + versions}); // however far the numbers behind it leap
+    }
+}
+
 TEST_CASE("a transaction in parts counts only when its last part is there", "[wal][recovery]") {
     SimulatedFileSystem original;
     const Bytes delta = delta_of(3, 2000);
@@ -427,7 +464,7 @@ TEST_CASE("a transaction in parts counts only when its last part is there", "[wa
         append(log, 1, 2);
         REQUIRE(log.sync());
         ByteBuffer parts{system_allocator()};
-        append_parts(parts, delta, 3, 0, 150);
+        append_parts(parts, delta, 3, 0, 1, 150);
         auto rest = all_of(parts);
         while (!rest.empty()) { // one by one, so that they spread over segments
             const std::size_t size = frame_size(decode_frame_header(rest.data()).length);

@@ -48,7 +48,7 @@ TEST_CASE("frames that are not the next ones are refused and nothing is written"
     finish_frame(empty, begin_frame(empty), {FrameType::Group, 0, 0, 3, 0, 0, 0, 0});
     CHECK(refused(std::move(empty)));
     ByteBuffer headless{system_allocator()};
-    append_parts(headless, delta_of(3, 250), 3, 0, 100);
+    append_parts(headless, delta_of(3, 250), 3, 0, 1, 100);
     ByteBuffer tail{system_allocator()};
     tail.append(headless.view().subspan(frame_size(108)));
     CHECK(refused(std::move(tail)));
@@ -63,7 +63,7 @@ TEST_CASE("nothing comes between the parts of a transaction", "[wal]") {
     SimulatedFileSystem files;
     LogWriter log = write_log(files, 1);
     ByteBuffer parts{system_allocator()};
-    append_parts(parts, delta_of(2, 250), 2, 0, 100);
+    append_parts(parts, delta_of(2, 250), 2, 0, 1, 100);
     const std::size_t first = frame_size(108);
     auto all = all_of(parts);
     REQUIRE(log.append(all.first(first)));

@@ -71,6 +71,22 @@ public:
             larger.take(*this);
         }
     }
+    /// The same, but where memory is refused nothing changes: false.
+    [[nodiscard]] bool try_push_back(T value) noexcept {
+        if (size_ == capacity_) {
+            List larger;
+            const std::size_t count = capacity_ == 0 ? 4 : 2 * capacity_;
+            larger.data_ = static_cast<T*>(::operator new (count * sizeof(T), std::align_val_t{alignof(T)}, std::nothrow));
+            if (larger.data_ == nullptr) {
+                return false;
+            }
+            larger.capacity_ = count;
+            larger.take(*this);
+        }
+        ::new (static_cast<void*>(data_ + size_)) T(std::move(value));
+        ++size_;
+        return true;
+    }
     void push_back(const T& value) { emplace_back(value); }
     void push_back(T&& value) { emplace_back(std::move(value)); }
     /// Cost: O(1), amortised. An argument may lie in the list itself.

@@ -145,8 +145,9 @@ private:
             return finished;
         }
         if (target.version() && state_->version() != *target.version()) {
-            return Error{ErrorCode::Corrupt, archive_ + ": the log ends with version " + std::to_string(state_->version()) +
-                                                 " before version " + std::to_string(*target.version())};
+            return Error{ErrorCode::InvalidArgument, "the database never was at version " + std::to_string(*target.version()) +
+                                                         ": a delta of several versions led past it, from version " +
+                                                         std::to_string(state_->version())};
         }
         mark_ = std::max({state_->index_mark(), scan->reserve_mark, state_->index_end()});
         report_.snapshot = base->name;
@@ -198,10 +199,10 @@ private:
 /// before it, along the log. What is used is checked as when a database is opened. The result is a database of its own: it begins a new
 /// epoch, goes on from there, and needs an archive of its own.
 ///
-/// Errors: `NotFound` where the archive does not reach the target, `AlreadyExists` where `directory` is not empty, `Corrupt`,
-/// `SchemaMismatch` where a migration lies on the way whose snapshot is missing, `Unsupported`, `NoSpace`, `Io`, `OutOfMemory`. A directory
-/// that a crash left half made holds no database, and has to be removed. Cost: the snapshot, the log up to the target, and the memory of
-/// the database.
+/// Errors: `NotFound` where the archive does not reach the target, `InvalidArgument` where a delta of several versions led past that
+/// version in one step, `AlreadyExists` where `directory` is not empty, `Corrupt`, `SchemaMismatch` where a migration lies on the way whose
+/// snapshot is missing, `Unsupported`, `NoSpace`, `Io`, `OutOfMemory`. A directory that a crash left half made holds no database, and has
+/// to be removed. Cost: the snapshot, the log up to the target, and the memory of the database.
 [[nodiscard]] inline Result<RestoreReport> restore(const std::string& archive, const std::string& directory,
                                                    const RestoreTarget& target = {}, const ToolOptions& options = {}) {
     auto report = recovery::Restorer{archive, directory, options}.restore(target);

@@ -356,9 +356,7 @@ private:
     }
 
     void note(const wal::FrameView& frame) {
-        const bool group = frame.header.type == wal::FrameType::Group;
-        known_lsn_ = std::max({known_lsn_, frame.header.prev_durable,
-                               frame.header.lsn + (group ? std::max<std::uint64_t>(wal::count_records(frame.payload), 1) - 1 : 0)});
+        known_lsn_ = std::max({known_lsn_, frame.header.prev_durable, wal::last_lsn_named(frame.header, frame.payload)});
         if (frame.header.type == wal::FrameType::Reserve && frame.payload.size() == sizeof(std::uint64_t)) {
             index_mark_ = std::max(index_mark_, load_le<std::uint64_t>(frame.payload.data()));
         }

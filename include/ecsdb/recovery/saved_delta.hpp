@@ -136,6 +136,10 @@ private:
         if (deltas_.empty()) {
             return {};
         }
+        if (const auto first = delta::DeltaView::parse(deltas_.front()); first && first->header().from < *from_) {
+            return Error{ErrorCode::NotFound, "version " + std::to_string(*from_) + ": a delta led past it in one step, from version " +
+                                                  std::to_string(first->header().from)};
+        }
         const std::size_t envelope = delta::begin_envelope(out);
         if (deltas_.size() == 1) {
             out.append(deltas_.front());

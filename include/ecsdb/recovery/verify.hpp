@@ -274,10 +274,7 @@ private:
                 fault(name, offset, due, "the frame is numbered " + std::to_string(of.lsn) + " where " + std::to_string(due) + " is due");
                 return;
             }
-            const bool part = of.type == wal::FrameType::TransactionPart;
-            const std::uint64_t held = of.type == wal::FrameType::Group                ? wal::count_records((*frame)->payload)
-                                       : part && (of.flags & wal::flag_last_part) != 0 ? 1U
-                                                                                       : 0U;
+            const std::uint64_t held = wal::versions_completed(of, (*frame)->payload);
             last += held;
             ++report_.frames;
             report_.transactions += held;

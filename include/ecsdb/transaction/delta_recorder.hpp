@@ -28,11 +28,12 @@ public:
 
     /// Starts the delta of the transaction about to become version `from + 1`. Its time is left to whoever stores or sends it: transactions
     /// of one batch share it.
-    void begin(std::uint64_t from, bool counted, bool absolute = false) noexcept {
+    void begin(std::uint64_t from, bool counted, bool absolute = false, std::uint64_t versions = 1) noexcept {
         bytes_.clear();
         from_ = from;
-        encoder_.begin(bytes_,
-                       delta::Header{.from = from, .to = from + 1, .origin = {}, .clock = {}, .counted = counted, .absolute = absolute});
+        encoder_.begin(
+            bytes_,
+            delta::Header{.from = from, .to = from + versions, .origin = {}, .clock = {}, .counted = counted, .absolute = absolute});
     }
 
     /// Writes the sections for the changes noted in `state`. False when memory is refused.

@@ -128,9 +128,10 @@ public:
     }
     /// Keeps of the freed and unused indices those for which `generation_of(index)` says which generation was the last there, and not
     /// `living`. `next_used(index)` is the first from there on where it says anything but 0. What producers hold is forgotten: see `era`.
-    /// Ids taken meanwhile may fail to come to life.
+    /// Ids taken meanwhile may fail to come to life. Where memory is refused, some are lost until the database is opened again: never are
+    /// any handed out that somebody has.
     template <typename GenerationOf, typename NextUsed>
-    void keep_free(GenerationOf&& generation_of, NextUsed&& next_used) {
+    void keep_free(GenerationOf&& generation_of, NextUsed&& next_used) noexcept {
         // All are taken out before the first is put back: the queue keeps no order between threads, and would give it again.
         moodycamel::ConcurrentQueue<Entity> taken;
         Entity entity;
@@ -183,7 +184,7 @@ private:
     }
     /// Indices that have been used by now are none of the unused any more. See `keep_free`.
     template <typename GenerationOf, typename NextUsed>
-    void keep_unused(GenerationOf&& generation_of, NextUsed&& next_used) {
+    void keep_unused(GenerationOf&& generation_of, NextUsed&& next_used) noexcept {
         const std::lock_guard lock{unused_mutex_};
         List<UnusedIndices> kept;
         for (; unused_at_ < unused_.size(); ++unused_at_) {
@@ -194,12 +195,12 @@ private:
                     make_free(index, std::max(unused_generation_, last + 1));
                 }
                 if (rest.first != used) {
-                    kept.push_back({rest.first, used});
+                    static_cast<void>(kept.try_push_back({rest.first, used})); // refused memory loses them, as above
                 }
                 rest.first = used + 1;
             }
             if (rest.first < rest.end) {
-                kept.push_back(rest);
+                static_cast<void>(kept.try_push_back(rest));
             }
         }
         unused_ = std::move(kept);

@@ -20,7 +20,7 @@ namespace ecsdb::transaction {
 /// Runs deltas that were not made by this writer: keeps the ids it hands out apart from those they bring. The base of two kinds of tasks.
 class ImposingTask : public Task {
 public:
-    /// Versions one delta may be in one, where every version is logged: each takes some ten bytes there.
+    /// Versions one delta may be in one where there is a log (docs/format/log.md).
     static constexpr std::uint64_t most_versions_logged = std::uint64_t{1} << 20U;
 
     /// How many indices that nobody has had may lie below those a delta brings, besides as many as it brings: ids that were taken and never

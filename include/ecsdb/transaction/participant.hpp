@@ -20,6 +20,7 @@ struct Accepted {
     std::uint64_t version = 0;
     std::uint64_t time_ns = 0;
     std::span<const std::byte> delta; ///< Canonical encoding (docs/format/delta.md), empty where nobody wants it; valid during the call.
+    std::uint64_t versions = 1;       ///< That it takes at once, all or none; `version` is the last of them.
 };
 
 /// Takes part in every commit. All calls come from the writer, in this order: per transaction `prepare`, then `accepted` or nothing; per

@@ -45,7 +45,7 @@ public:
 
     /// The delta is absolute: see `delta::Header`.
     [[nodiscard]] virtual bool is_absolute() const noexcept { return false; }
-    /// How many versions it is in one: the state goes on by so many, the last of which say nothing new.
+    /// How many versions it is in one: the state goes on by so many at once, and is at none of those between.
     [[nodiscard]] virtual std::uint64_t versions() const noexcept { return 1; }
 
     /// The transaction is published, or has failed; runs on the writer, the last call it makes. May destroy the task.

@@ -418,22 +418,20 @@ private:
             }
             fail(header, sequence, [&] { return std::move(result).error(); });
         } else if (task.is_transaction()) {
-            const bool accepted = accept(
+            accept(
                 header, sequence, task.counts_entities(),
                 [&](DeltaRecorder& recorder) {
                     return task.notes_changes() ? recorder.record(state_) : task.encode(state_, recorder.encoder());
                 },
-                task.is_absolute());
-            for (std::uint64_t more = accepted ? task.versions() - 1 : 0; more != 0; --more) {
-                accept_nothing();
-            }
+                task.is_absolute(), task.versions());
         }
         store_->pool().open_reserve(false);
     }
 
     /// The operations are done: participants may veto, then the transaction gets its version and its delta.
     template <typename Encode>
-    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false) noexcept {
+    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false,
+                std::uint64_t versions = 1) noexcept {
         for (Participant* const participant : participants_) {
             if (Result<void> prepared = participant->prepare(state_); !prepared) [[unlikely]] {
                 state_.undo_transaction();
@@ -443,7 +441,7 @@ private:
         }
         std::span<const std::byte> delta;
         if (records_) {
-            recorder_.begin(state_.root().version, counted, absolute);
+            recorder_.begin(state_.root().version, counted, absolute, versions);
             const bool encoded = encode(recorder_);
             delta = recorder_.end();
             if (!encoded || delta.empty()) [[unlikely]] {
@@ -452,24 +450,15 @@ private:
                 return false;
             }
         }
-        keep(delta);
+        state_.keep_transaction(time_ns_);
+        if (versions != 1) [[unlikely]] {
+            state_.writable_root().version += versions - 1;
+        }
+        for (Participant* const participant : participants_) {
+            participant->accepted({state_.root().version, time_ns_, delta, versions});
+        }
         ++batch_committed_;
         return true;
-    }
-    void keep(std::span<const std::byte> delta) noexcept {
-        state_.keep_transaction(time_ns_);
-        for (Participant* const participant : participants_) {
-            participant->accepted({state_.root().version, time_ns_, delta});
-        }
-    }
-    /// A version that changes nothing, so that there is no gap where a transaction takes several. Needs no memory: the recorder has some.
-    ECSDB_NOINLINE void accept_nothing() noexcept {
-        std::span<const std::byte> delta;
-        if (records_) {
-            recorder_.begin(state_.root().version, false);
-            delta = recorder_.end();
-        }
-        keep(delta);
     }
 
     static Error no_memory() {

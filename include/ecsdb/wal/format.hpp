@@ -30,6 +30,10 @@ inline constexpr std::size_t max_frame_size = std::size_t{16} << 20U;
 inline constexpr std::size_t max_payload_size = max_frame_size - frame_header_size;
 /// What every part of a split transaction spends on saying which one it is.
 inline constexpr std::size_t part_header_size = 8;
+/// The same where the transaction takes several versions, with how many.
+inline constexpr std::size_t leap_header_size = 16;
+/// Versions one transaction may take.
+inline constexpr std::uint64_t max_versions = std::uint64_t{1} << 20U;
 
 /// A segment being made; it gets its number as a name once its header is durable.
 inline constexpr std::string_view spare_file_name = "spare.tmp";
@@ -42,6 +46,7 @@ enum class FrameType : std::uint16_t {
     Schema = 3,          ///< The encoded schema in force from here on.
     Reserve = 4,         ///< Entity indices below a mark may have been handed out.
     CleanClose = 5,      ///< Nothing follows: the database was closed in good order.
+    LeapPart = 6,        ///< A piece, or all, of one that takes several versions at once.
     Prepare = 7,         ///< Reserved for transactions over several databases.
     Decide = 8,          ///< Likewise.
     SnapshotTaken = 0x86 ///< A snapshot has become durable.

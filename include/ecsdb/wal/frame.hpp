@@ -47,7 +47,7 @@ inline constexpr std::size_t max_record_size = max_payload_size - 4;
 
 /// Whether the type stands for something that counts: transactions, whole or in part.
 [[nodiscard]] constexpr bool holds_transactions(FrameType type) noexcept {
-    return type == FrameType::Group || type == FrameType::TransactionPart;
+    return type == FrameType::Group || type == FrameType::TransactionPart || type == FrameType::LeapPart;
 }
 
 /// The header at `bytes`, of which `frame_header_size` must be readable. Nothing in it has been checked.
@@ -139,17 +139,22 @@ inline void finish_record(ByteBuffer& buffer, std::size_t start) noexcept {
                                                   seven_bits(21) << 24U);
 }
 
-/// Appends transaction `lsn` as a run of part frames. `part_bytes` is what each may hold of it; smaller ones serve tests.
+/// Appends transaction `lsn` as a run of part frames. `part_bytes` is what each may hold of it; smaller ones serve tests. Of a transaction
+/// that takes several `versions`, `lsn` is the first.
 inline void append_parts(ByteBuffer& buffer, std::span<const std::byte> delta, std::uint64_t lsn, std::uint64_t time,
-                         std::size_t part_bytes = max_payload_size - part_header_size) noexcept {
+                         std::uint64_t versions = 1, std::size_t part_bytes = max_payload_size - leap_header_size) noexcept {
+    ECSDB_ASSERT(versions != 0 && versions <= max_versions, "a transaction takes one version, or some, never so many");
     const std::size_t parts = std::max<std::size_t>((delta.size() + part_bytes - 1) / part_bytes, 1);
     for (std::size_t part = 0; part < parts && !buffer.failed(); ++part) {
         const std::size_t frame = begin_frame(buffer);
         buffer.append_le<std::uint32_t>(static_cast<std::uint32_t>(part));
         buffer.append_le<std::uint32_t>(static_cast<std::uint32_t>(parts));
+        if (versions != 1) {
+            buffer.append_le<std::uint64_t>(versions);
+        }
         buffer.append(delta.subspan(part * part_bytes, std::min(part_bytes, delta.size() - part * part_bytes)));
         FrameHeader header;
-        header.type = FrameType::TransactionPart;
+        header.type = versions == 1 ? FrameType::TransactionPart : FrameType::LeapPart;
         header.flags = part + 1 == parts ? flag_last_part : std::uint16_t{0};
         header.lsn = lsn;
         header.time = time;
@@ -229,6 +234,55 @@ template <typename Use>
         ++count;
     } while (reader.remaining() != 0);
     return reader.failed() ? 0 : count;
+}
+
+/// A piece of a transaction.
+struct Part {
+    std::uint32_t number = 0;
+    std::uint32_t count = 0;    ///< Of all pieces; 0 where this is none.
+    std::uint64_t versions = 0; ///< That the transaction takes.
+    std::span<const std::byte> bytes;
+
+    [[nodiscard]] bool is_last() const noexcept { return number + 1 == count; }
+    /// Whether it may follow the piece before; `expected` is the number due.
+    [[nodiscard]] bool follows(const Part& before, std::uint32_t expected) const noexcept {
+        return number == expected && number < count && (number == 0 || (count == before.count && versions == before.versions));
+    }
+};
+
+[[nodiscard]] constexpr bool is_part(FrameType type) noexcept {
+    return type == FrameType::TransactionPart || type == FrameType::LeapPart;
+}
+
+/// What a part frame holds. Its count is 0 where that makes no sense.
+[[nodiscard]] inline Part decode_part(const FrameHeader& header, std::span<const std::byte> payload) noexcept {
+    const bool leap = header.type == FrameType::LeapPart;
+    const std::size_t size = leap ? leap_header_size : part_header_size;
+    if (!is_part(header.type) || payload.size() < size) {
+        return {};
+    }
+    Part part{load_le<std::uint32_t>(payload.data()), load_le<std::uint32_t>(payload.data() + 4),
+              leap ? load_le<std::uint64_t>(payload.data() + 8) : 1, payload.subspan(size)};
+    const bool last = (header.flags & flag_last_part) != 0;
+    if (part.versions == 0 || part.versions > max_versions || (leap && part.versions == 1) || last != part.is_last()) {
+        part.count = 0;
+    }
+    return part;
+}
+
+/// How many versions are complete with a frame: those of its transactions, or of the one whose last part it is.
+[[nodiscard]] inline std::uint64_t versions_completed(const FrameHeader& header, std::span<const std::byte> payload) noexcept {
+    if (header.type == FrameType::Group) {
+        return count_records(payload);
+    }
+    const Part part = decode_part(header, payload);
+    return part.count != 0 && part.is_last() ? part.versions : 0;
+}
+
+/// The last transaction that a frame bears witness to.
+[[nodiscard]] inline std::uint64_t last_lsn_named(const FrameHeader& header, std::span<const std::byte> payload) noexcept {
+    const std::uint64_t held = header.type == FrameType::Group ? count_records(payload) : decode_part(header, payload).versions;
+    return header.lsn + (held == 0 ? 0 : held - 1);
 }
 
 } // namespace ecsdb::wal

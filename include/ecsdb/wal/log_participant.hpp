@@ -97,9 +97,9 @@ public:
             bytes.fail(); // no memory for a copy: `seal` refuses the batch
             return;
         }
-        if (delta.size() > max_record_size) [[unlikely]] {
+        if (delta.size() > max_record_size || transaction.versions != 1) [[unlikely]] {
             end_group();
-            append_parts(bytes, delta, transaction.version, time);
+            append_parts(bytes, delta, transaction.version - transaction.versions + 1, time, transaction.versions);
             return;
         }
         if (group_open_ && bytes.size() - group_ > group_bytes) {

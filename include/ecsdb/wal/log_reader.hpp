@@ -31,7 +31,8 @@ public:
     LogVisitor(const LogVisitor&) = delete;
     LogVisitor& operator=(const LogVisitor&) = delete;
 
-    /// Transaction `lsn`, one more than the one before. The delta lives until the call returns.
+    /// Transaction `lsn`, one more than the one before; where it takes several versions, the last of them. The delta lives until the call
+    /// returns.
     virtual Result<void> transaction(std::uint64_t lsn, std::uint64_t time, std::span<const std::byte> delta) = 0;
 
     /// Transactions `lsn` and following, at most `most_at_once`, committed together. By default they are taken one by one.
@@ -258,7 +259,7 @@ private:
             return "the frame is numbered " + std::to_string(header.lsn) + " where " + std::to_string(due) + " is due";
         }
         scan_.last_time = std::max(scan_.last_time, header.time);
-        if (header.type == FrameType::TransactionPart) {
+        if (is_part(header.type)) {
             return take_part(frame, visitor);
         }
         if (next_part_ != 0) {
@@ -325,25 +326,20 @@ private:
     }
 
     [[nodiscard]] Result<std::string> take_part(const FrameView& frame, LogVisitor& visitor) {
-        if (frame.payload.size() < part_header_size) {
-            return std::string{"the part does not say which one it is"};
-        }
-        const auto part = load_le<std::uint32_t>(frame.payload.data());
-        const auto parts = load_le<std::uint32_t>(frame.payload.data() + 4);
-        const bool last = (frame.header.flags & flag_last_part) != 0;
-        if (part != next_part_ || part >= parts || (part != 0 && parts != part_count_) || last != (part + 1 == parts)) {
+        const Part part = decode_part(frame.header, frame.payload);
+        if (!part.follows(part_, next_part_)) {
             return std::string{"the parts of the transaction are out of order"};
         }
-        parts_.append(frame.payload.subspan(part_header_size));
+        parts_.append(part.bytes);
         if (parts_.failed()) {
             return Error{ErrorCode::OutOfMemory, "no memory to put transaction " + std::to_string(frame.header.lsn) + " together"};
         }
-        part_count_ = parts;
-        next_part_ = last ? 0 : part + 1;
-        if (!last) {
+        part_ = {part.number, part.count, part.versions, {}};
+        next_part_ = part.is_last() ? 0 : part.number + 1;
+        if (!part.is_last()) {
             return std::string{};
         }
-        ++scan_.end.lsn;
+        scan_.end.lsn += part.versions;
         auto used = hand_out(frame.header.time, parts_.view(), visitor);
         parts_.clear();
         return used ? Result<std::string>{std::string{}} : std::move(used).error();
@@ -392,7 +388,7 @@ private:
     std::uint64_t parts_bytes_ = 0;
     std::uint32_t running_crc_ = 0;
     std::uint32_t next_part_ = 0; // 0: no transaction in parts is open
-    std::uint32_t part_count_ = 0;
+    Part part_;                   // the last one, without its bytes
     bool stopped_ = false;
 };
 

@@ -247,7 +247,7 @@ private:
         LogPosition boundary;          // the last complete transaction or note
         std::uint32_t running_crc = 0; // at the end of the frames, which is behind the boundary between parts
         std::uint32_t next_part = 0;   // 0: no transaction in parts is open
-        std::uint32_t parts = 0;
+        Part part;                     // the last one, without its bytes
         std::uint64_t time = 0;
     };
 
@@ -346,16 +346,14 @@ private:
             return Error{ErrorCode::InvalidArgument,
                          "transaction " + std::to_string(header.lsn) + " was appended where " + std::to_string(next) + " is due"};
         }
-        if (header.type == FrameType::TransactionPart) {
-            const auto part = payload.size() < part_header_size ? ~0U : load_le<std::uint32_t>(payload.data());
-            const auto parts = payload.size() < part_header_size ? 0U : load_le<std::uint32_t>(payload.data() + 4);
-            const bool last = (header.flags & flag_last_part) != 0;
-            if (part != tail.next_part || part >= parts || (part != 0 && parts != tail.parts) || last != (part + 1 == parts)) {
+        if (is_part(header.type)) {
+            const Part part = decode_part(header, payload);
+            if (!part.follows(tail.part, tail.next_part)) {
                 return Error{ErrorCode::InvalidArgument, "the parts of transaction " + std::to_string(next) + " are out of order"};
             }
-            tail.parts = parts;
-            tail.next_part = last ? 0 : part + 1;
-            tail.boundary.lsn += last ? 1 : 0;
+            tail.part = {part.number, part.count, part.versions, {}};
+            tail.next_part = part.is_last() ? 0 : part.number + 1;
+            tail.boundary.lsn += part.is_last() ? part.versions : 0;
             return {};
         }
         if (tail.next_part != 0) {

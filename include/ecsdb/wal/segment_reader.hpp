@@ -174,17 +174,15 @@ private:
         if (load_le<std::uint32_t>(bytes + 32) != header_.epoch) {
             return false;
         }
-        // No segment holds more transactions than bytes.
+        // No segment holds more transactions than bytes, each of so many versions.
         const FrameHeader header = decode_frame_header(bytes);
-        return static_cast<std::uint16_t>(header.type) != 0 && header.lsn >= lowest && header.lsn - lowest <= size_ &&
+        return static_cast<std::uint16_t>(header.type) != 0 && header.lsn >= lowest && (header.lsn - lowest) / max_versions <= size_ &&
                header.length <= max_payload_size && frame_size(header.length) <= left;
     }
 
     static void note_frame(RestOfSegment& rest, const FrameView& frame) noexcept {
-        const bool group = frame.header.type == FrameType::Group;
         rest.valid_frames = true;
-        rest.last_lsn =
-            std::max(rest.last_lsn, frame.header.lsn + (group ? std::max<std::uint64_t>(count_records(frame.payload), 1) - 1 : 0));
+        rest.last_lsn = std::max(rest.last_lsn, last_lsn_named(frame.header, frame.payload));
         rest.prev_durable = std::max(rest.prev_durable, frame.header.prev_durable);
         rest.after_sync = rest.after_sync || (frame.header.flags & flag_after_sync) != 0;
     }
