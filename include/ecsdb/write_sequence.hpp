@@ -52,7 +52,7 @@ struct WriteSequence {
             return Error{ErrorCode::WouldDeadlock, "a function transaction was started from inside another one"};
         }
         transaction::FunctionTask<Fn> task{fn, deadline(), only_removes};
-        Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
+        Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error, deadline_ns);
         if (!sequence) {
             return std::move(sequence).error();
         }
@@ -71,8 +71,8 @@ struct WriteSequence {
         if (producer == nullptr) {
             return Ticket{pipeline(), pipeline().no_producer()};
         }
-        Result<std::uint64_t> sequence =
-            pipeline().submit_own_task(*producer, transaction::QueuedFunction<Fn>{std::move(fn), deadline(), std::move(slot)}, flags);
+        Result<std::uint64_t> sequence = pipeline().submit_own_task(
+            *producer, transaction::QueuedFunction<Fn>{std::move(fn), deadline(), std::move(slot)}, flags, deadline_ns);
         if (!sequence) {
             return Ticket{pipeline(), std::move(sequence).error()};
         }
@@ -127,7 +127,8 @@ private:
             if (Result<void> computed = task.compute(pipeline.writer().records(), pipeline.help_desk());
                 !computed && computed.error().code() != ErrorCode::OutOfMemory) {
                 result = std::move(computed);
-            } else if (Result<std::uint64_t> sequence = pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error);
+            } else if (Result<std::uint64_t> sequence =
+                           pipeline.submit_task(*producer, task, transaction::CommandHeader::wants_error, deadline_ns);
                        !sequence) {
                 result = std::move(sequence).error();
             } else {

@@ -112,6 +112,41 @@ TEST_CASE("bytes bound the queue as well", "[transaction][ticket]") {
     CHECK(db.version() == std::uint64_t(queued) + 1);
 }
 
+TEST_CASE("nobody waits for room beyond the transaction's deadline", "[transaction][ticket]") {
+    Options options;
+    options.queue_transactions = 2;
+    options.submit_timeout_ns = 60'000'000'000;
+    World8 db = open_db(options);
+    const Result<Entity> entity = db.execute([](auto& state) { return state.create(Account{0}); });
+    REQUIRE(entity);
+    SystemClock clock;
+    const std::uint64_t begun = clock.monotonic_ns();
+    {
+        Gate gate{db};
+        Ticket one = db.update(*entity, Account{1});
+        Ticket two = db.update(*entity, Account{2});
+        REQUIRE(two.is_submitted());
+        const auto soon = [&] { return clock.monotonic_ns() + 20'000'000; };
+        Ticket late = db.with_deadline(soon()).update(*entity, Account{3});
+        CHECK_FALSE(late.is_submitted());
+        CHECK(code_of(late.wait()) == ErrorCode::Timeout);
+        auto tx = db.with_deadline(soon()).begin();
+        for (int i = 0; i < 1000; ++i) {
+            tx.update(*entity, Account{4});
+        }
+        CHECK(code_of(tx.commit()) == ErrorCode::Timeout);
+        CHECK_FALSE(tx.is_spent());
+        CHECK(code_of(db.with_deadline(soon()).execute([&](auto& state) { return state.update(*entity, Account{5}); })) ==
+              ErrorCode::Timeout);
+        CHECK(code_of(db.with_deadline(soon()).submit([&](auto& state) { return state.update(*entity, Account{6}); }).wait()) ==
+              ErrorCode::Timeout);
+        CHECK(code_of(db.with_deadline(soon()).update<Account>([](Account& account) { account.balance = 7; })) == ErrorCode::Timeout);
+    }
+    CHECK(clock.monotonic_ns() - begun < 50'000'000'000);
+    REQUIRE(db.set(*entity, Target{5}).wait());
+    CHECK(db.get<Account>(*entity)->balance == 2);
+}
+
 TEST_CASE("submitting waits for room, and no longer than it was told to", "[transaction][ticket]") {
     Options options;
     options.queue_transactions = 2;

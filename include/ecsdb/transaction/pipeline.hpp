@@ -115,11 +115,12 @@ public:
     [[nodiscard]] ProducerState* make_producer() noexcept { return producers_.take(); }
     void release_producer(ProducerState* producer) noexcept { producers_.give_back(producer); }
 
-    /// Queues a task, waiting for room if need be. On failure the task was not taken.
-    [[nodiscard]] Result<std::uint64_t> submit_task(ProducerState& producer, Task& task, std::uint8_t flags) noexcept {
-        auto header = begin(producer, sizeof(Task*), options_.submit_timeout_ns);
+    /// Queues a task, waiting for room if need be, but not beyond `deadline_ns` (0: there is none). On failure the task was not taken.
+    [[nodiscard]] Result<std::uint64_t> submit_task(ProducerState& producer, Task& task, std::uint8_t flags,
+                                                    std::uint64_t deadline_ns = 0) noexcept {
+        auto header = begin(producer, sizeof(Task*), until(deadline_ns, options_.submit_timeout_ns));
         if (!header) {
-            return std::move(header).error();
+            return no_room(std::move(header).error(), deadline_ns);
         }
         return enqueue_task(producer, *header, task, flags);
     }
@@ -127,12 +128,13 @@ public:
     /// The same for a task that nobody keeps: it moves into the queue and ends there once it has run. Takes memory only where it is larger
     /// than `ProducerState::largest_in_ring`.
     template <typename TaskType>
-    [[nodiscard]] Result<std::uint64_t> submit_own_task(ProducerState& producer, TaskType&& task, std::uint8_t flags) noexcept {
+    [[nodiscard]] Result<std::uint64_t> submit_own_task(ProducerState& producer, TaskType&& task, std::uint8_t flags,
+                                                        std::uint64_t deadline_ns = 0) noexcept {
         using Own = OwnTask<std::decay_t<TaskType>>;
         constexpr bool in_ring = sizeof(Task*) + sizeof(Own) <= ProducerState::largest_in_ring && alignof(Own) <= alignof(Task*);
-        auto header = begin(producer, sizeof(Task*) + (in_ring ? sizeof(Own) : 0), options_.submit_timeout_ns);
+        auto header = begin(producer, sizeof(Task*) + (in_ring ? sizeof(Own) : 0), until(deadline_ns, options_.submit_timeout_ns));
         if (!header) {
-            return std::move(header).error();
+            return no_room(std::move(header).error(), deadline_ns);
         }
         Allocator* const allocator = in_ring ? nullptr : &store_->allocator();
         void* place = reinterpret_cast<std::byte*>(*header + 1) + sizeof(Task*);
@@ -151,20 +153,21 @@ public:
         return sequence;
     }
 
-    /// Queues the operations in `buffer` and takes the buffer. `deadline_ns` is a monotonic time, 0 for none; `wait_ns` bounds the wait for
-    /// room in the queue. On failure nothing was queued, and the buffer is still the caller's.
+    /// Queues the operations in `buffer` and takes the buffer. `deadline_ns` is a monotonic time, 0 for none; it and `wait_ns` bound the
+    /// wait for room in the queue. On failure nothing was queued, and the buffer is still the caller's.
     [[nodiscard]] Result<std::uint64_t> submit_buffer(ProducerState& producer, CommandBuffer* buffer, std::uint64_t deadline_ns,
                                                       std::uint64_t wait_ns, std::uint8_t flags) noexcept {
         const std::size_t prefix = deadline_ns == 0 ? 0 : sizeof(deadline_ns);
         const bool in_ring = buffer->bytes().size() + prefix <= ProducerState::largest_in_ring;
         const std::size_t body = in_ring ? buffer->bytes().size() : sizeof(buffer);
+        wait_ns = until(deadline_ns, wait_ns);
         if (!in_ring && !has_room_for(producer, *buffer, wait_ns)) {
-            return producer.buffers_full(buffer->bytes().size(), options_.queue_bytes);
+            return no_room(producer.buffers_full(buffer->bytes().size(), options_.queue_bytes), deadline_ns);
         }
         const std::size_t buffer_bytes = in_ring ? 0 : buffer->bytes().size(); // it may be gone as soon as it is queued
         auto header = begin(producer, static_cast<std::uint32_t>(prefix + body), wait_ns);
         if (!header) {
-            return std::move(header).error();
+            return no_room(std::move(header).error(), deadline_ns);
         }
         auto* place = reinterpret_cast<std::byte*>(*header + 1);
         if (prefix != 0) {
@@ -402,6 +405,20 @@ private:
         header->form = Form::Task;
         header->flags = flags;
         return enqueue(producer, header);
+    }
+
+    /// `wait_ns`, or what is left until the deadline where that is less.
+    [[nodiscard]] std::uint64_t until(std::uint64_t deadline_ns, std::uint64_t wait_ns) const noexcept {
+        if (deadline_ns == 0) {
+            return wait_ns;
+        }
+        const std::uint64_t now = clock_->monotonic_ns();
+        return std::min(wait_ns, deadline_ns > now ? deadline_ns - now : 0);
+    }
+    /// `error`, or that it is too late by now.
+    [[nodiscard]] Error no_room(Error error, std::uint64_t deadline_ns) const {
+        const bool too_late = deadline_ns != 0 && error.code() == ErrorCode::QueueFull && clock_->monotonic_ns() >= deadline_ns;
+        return too_late ? begun_too_late() : std::move(error);
     }
 
     /// A command of `bytes`, once the ring and the queue have room for it.
