@@ -1,16 +1,23 @@
 #!/usr/bin/env python3
-"""Reads an ecsdb database from docs/format alone, and prints every value in it.
+"""Reads what ecsdb writes from docs/format alone, and prints every value in it.
 
-    reader.py DIRECTORY
+    reader.py DIRECTORY              a database
+    reader.py --archive DIRECTORY    the newest state in an archive
+    reader.py --state FILE DELTA...  a state in bytes, and the saved deltas that follow it
+    reader.py --pecs FILE
+    reader.py --native FILE
+    reader.py --json FILE            what it says of itself, and how many entities there are
 
-One line for the version, one for every freed index, every living entity, every row (packed, in hexadecimal) and every text or blob. It shares no
-code with the library: where the two disagree, one of them or the documentation is wrong. Only the standard library is needed, and libzstd or the
-zstd command where a snapshot is compressed.
+Of a state one line for the version, one for every freed index, every living entity, every row (packed, in hexadecimal) and every text or blob. Of
+PECS and native one for every entity, by its stable id, and for every row. It shares no code with the library: where the two disagree, one of them
+or the documentation is wrong. Only the standard library is needed, and libzstd or the zstd command where something is compressed.
 """
 
 import ctypes
 import ctypes.util
+import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -417,8 +424,24 @@ class Saved:
         state.contents.update(self.contents)
 
 
-def read_snapshot(directory, named, base, manifest, saved):
-    data = read_file(directory, named["name"])
+def schema_in(snapshot):
+    """The schema of a full snapshot that stands alone, and whose it is."""
+    check(snapshot[:8] == b"ECSDBSNP", "not a snapshot")
+    size = struct.unpack_from("<I", snapshot, 72)[0]
+    return Schema(snapshot[128 : 128 + size]), {"uuid": snapshot[16:32], "shard": struct.unpack_from("<I", snapshot, 36)[0]}
+
+
+def read_alone(snapshot):
+    schema, manifest = schema_in(snapshot)
+    saved = Saved(schema)
+    state = State(schema)
+    state.version = struct.unpack_from("<Q", snapshot, 40)[0]
+    read_snapshot(snapshot, {"size": len(snapshot), "crc": crc32c(snapshot), "lsn": state.version}, None, manifest, saved)
+    saved.put_into(state)
+    return state, manifest
+
+
+def read_snapshot(data, named, base, manifest, saved):
     check(len(data) == named["size"] and crc32c(data) == named["crc"], "the snapshot is not the one that the manifest names")
     check(data[:8] == b"ECSDBSNP", "not a snapshot")
     check(struct.unpack_from("<I", data, 8)[0] == mask(crc32c(data[12:128])), "the snapshot header's checksum differs")
@@ -481,7 +504,7 @@ def read_snapshots(directory, manifest, state):
     saved = Saved(state.schema)
     base = None
     for named in manifest["snapshot_bases"] + [manifest["snapshot"]]:
-        read_snapshot(directory, named, base, manifest, saved)
+        read_snapshot(read_file(directory, named["name"]), named, base, manifest, saved)
         base = named
     state.version = base["lsn"]
     saved.put_into(state)
@@ -619,8 +642,7 @@ def segment_name(number):
     return "%010d.seg" % number
 
 
-def read_segment(directory, number, manifest):
-    data = read_file(directory, "log", segment_name(number))
+def read_segment(data, number, manifest):
     check(data[:8] == b"ECSDBLOG", "not a segment")
     check(struct.unpack_from("<I", data, 8)[0] == mask(crc32c(data[12:4096])), "the segment header's checksum differs")
     read = Bytes(data)
@@ -661,11 +683,19 @@ def read_log(directory, manifest, state):
     chain = []
     number = numbers[-1] if numbers else 0
     while number != 0 and number >= manifest["first_needed"]:
-        chain.insert(0, read_segment(directory, number, manifest))
+        chain.insert(0, read_segment(read_file(log, segment_name(number)), number, manifest))
         number = chain[0]["previous"]["segment"]
+    last, closed = replay(chain, state)
+    check(closed or not manifest["flags"] & 1 or not chain, "the log does not end with a clean close")
+    check(last >= manifest["durable"], "the log ends with %d, but %d was durable" % (last, manifest["durable"]))
+
+
+def replay(chain, state):
+    """Applies the transactions of segments that follow each other; the last LSN, and whether the last one was closed in order."""
     last = chain[0]["previous"]["lsn"] if chain else state.version
     check(last <= state.version, "the log begins after the snapshot ends")
     parts = []
+    closed = False
     for position, segment in enumerate(chain):
         successor = chain[position + 1] if position + 1 < len(chain) else None
         limit = successor["previous"]["offset"] if successor else len(segment["data"])
@@ -679,16 +709,18 @@ def read_log(directory, manifest, state):
                 break
             running = crc32c(struct.pack("<I", frame["crc"]), running)
             kind = frame["kind"]
-            check(frame["lsn"] == (last + 1 if kind in (1, 2) else last), "a frame out of order")
+            check(frame["lsn"] == (last + 1 if kind in (1, 2, 6) else last), "a frame out of order")
             deltas = []
+            versions = 1
             if kind == 1:
                 read = Bytes(frame["payload"])
                 while read.left():
                     deltas.append(read.take(read.varint()))
-            elif kind == 2:
+            elif kind in (2, 6):
                 part, count = struct.unpack_from("<II", frame["payload"])
                 check(part == len(parts) and part < count, "parts out of order")
-                parts.append(frame["payload"][8:])
+                versions = struct.unpack_from("<Q", frame["payload"], 8)[0] if kind == 6 else 1
+                parts.append(frame["payload"][16 if kind == 6 else 8 :])
                 if frame["flags"] & 2:
                     check(len(parts) == count, "parts are missing")
                     deltas.append(b"".join(parts))
@@ -698,7 +730,7 @@ def read_log(directory, manifest, state):
             else:
                 check(kind in (3, 4) or kind & 0x80, "a frame of unknown type")
             for delta in deltas:
-                last += 1
+                last += versions
                 if last > state.version:
                     apply_delta(delta, state)
             offset += frame["size"]
@@ -706,9 +738,7 @@ def read_log(directory, manifest, state):
             stated = successor["previous"]
             check(stated["segment"] == segment["number"] and stated["offset"] == offset and stated["lsn"] == last and stated["running"] == running
                   and stated["epoch"] == segment["epoch"], "segment %d does not continue the one before it" % successor["number"])
-        elif manifest["flags"] & 1:
-            check(closed, "the log does not end with a clean close")
-    check(last >= manifest["durable"], "the log ends with %d, but %d was durable" % (last, manifest["durable"]))
+    return last, closed
 
 
 def read_database(directory):
@@ -720,8 +750,208 @@ def read_database(directory):
     return state
 
 
+# Archive (archive.md) ------------------------------------------------------------------------------------------------------------------------
+
+
+def unpack_segment(data):
+    check(data[:8] == b"ECSDBARC", "not an archived segment")
+    check(struct.unpack_from("<I", data, 8)[0] == mask(crc32c(data[12:128])), "the archived segment's header is damaged")
+    check(struct.unpack_from("<H", data, 12)[0] == 1, "an archive of another format")
+    header = {"uuid": data[16:32], "running": struct.unpack_from("<I", data, 36)[0]}
+    header["number"], header["length"], header["first"], header["last"] = struct.unpack_from("<QQQQ", data, 40)
+    crc = crc32c(data[:128])
+    at = 128
+    out = b""
+    while at < len(data):
+        raw, stored = struct.unpack_from("<II", data, at)
+        end = at + 8 + stored
+        crc = crc32c(data[at:end], crc)
+        check(struct.unpack_from("<I", data, end)[0] == mask(crc), "a block of the archived segment is damaged")
+        block = data[at + 8 : end]
+        out += block if raw == stored else unpack_zstd(block, raw)
+        at = end + 4
+    check(len(out) == header["length"], "the archived segment has another length than it says")
+    return header, out
+
+
+def read_archive(directory):
+    names = os.listdir(directory)
+    snapshots = sorted((int(found.group(1)), int(found.group(2)), name) for name in names for found in [re.match(r"snapshot-(\d+)-(\d+)\.ecsdb$", name)] if found)
+    check(snapshots, "the archive has no snapshot")
+    state, manifest = read_alone(read_file(directory, snapshots[-1][2]))
+    numbers = sorted(int(name[:-4]) for name in names if name.endswith(".arc"))
+    chain = []
+    number = numbers[-1] if numbers else 0
+    while number in numbers and not (chain and chain[0]["previous"]["lsn"] <= state.version):
+        header, data = unpack_segment(read_file(directory, "%010d.arc" % number))
+        check(header["number"] == number and header["uuid"] == manifest["uuid"], "an archived segment of another log")
+        chain.insert(0, read_segment(data, number, manifest))
+        number = chain[0]["previous"]["segment"]
+    replay(chain, state)
+    return state
+
+
+# Saved deltas (delta.md) ---------------------------------------------------------------------------------------------------------------------
+
+
+def apply_saved(data, state, manifest):
+    check(data[:8] == b"ECSDBDLT", "not a saved delta")
+    check(struct.unpack_from("<I", data, 8)[0] == mask(crc32c(data[12:64])), "the saved delta's envelope is damaged")
+    check(struct.unpack_from("<HH", data, 12) == (1, 0), "a saved delta of another format")
+    check(data[16:32] == manifest["uuid"], "a delta of another database")
+    shard, crc, schema, size, zero = struct.unpack_from("<IIQQQ", data, 32)
+    check(shard == manifest["shard"] and schema == state.schema.hash and zero == 0, "a delta of another shard or schema")
+    check(size == len(data) - 64 and crc == mask(crc32c(data[64:])), "the saved delta is damaged")
+    apply_delta(data[64:], state)
+
+
+def read_state(snapshot, deltas):
+    state, manifest = read_alone(read_file(snapshot))
+    for delta in deltas:
+        apply_saved(read_file(delta), state, manifest)
+    return state
+
+
+# PECS and native (pecs.md, native.md) --------------------------------------------------------------------------------------------------------
+
+
+def crc64_xz(data):
+    crc = 0xFFFFFFFFFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0xC96C5795D7870F42 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFFFFFFFFFF
+
+
+def fnv_128(text):
+    value = 0x6C62272E07BB014262B821756295C58D
+    for byte in text.encode("utf-8"):
+        value = (value ^ byte) * 0x0000000001000000000000000000013B % (1 << 128)
+    return value
+
+
+class Entities:
+    """By stable id, the rows of each entity by table, in the order of the tables."""
+
+    def __init__(self):
+        self.tables = []
+        self.rows = {}
+
+    def begin(self, identity):
+        check(identity != 0 and identity not in self.rows, "a stable id that is 0, or comes twice")
+        self.rows[identity] = {}
+        return self.rows[identity]
+
+    def dump(self, out):
+        for identity in sorted(self.rows):
+            out.write("entity %032x\n" % identity)
+            for table, name in enumerate(self.tables):
+                if table in self.rows[identity]:
+                    out.write("row %s %s\n" % (name, self.rows[identity][table].hex()))
+
+
+def read_pecs(path):
+    data = read_file(path)
+    check(struct.unpack_from("<Q", data, len(data) - 8)[0] == crc64_xz(data[:-8]), "the checksum differs")
+    read = Bytes(data[:-8])
+    check(read.take(4) == b"PECS" and read.u32() == 1 and read.u32() == 0, "not PECS, or another version of it")
+    entities = Entities()
+    count = read.u64()
+    numbers = {}
+    for number in range(read.u32()):
+        identity = read.number(16)
+        name = read.take(read.u32()).decode("utf-8")
+        read.u32()
+        check(identity == fnv_128(name), "the id of type %s" % name)
+        entities.tables.append(name)
+        numbers[identity] = number
+    references = numbers.get(fnv_128("ecsdb.references"))
+    meant = {}
+    for _ in range(count):
+        rows = entities.begin(read.number(16))
+        for _ in range(read.u32()):
+            table = numbers[read.number(16)]
+            check(table not in rows, "a type comes twice within an entity")
+            rows[table] = read.take(read.u32())
+        for at in range(0, len(rows.get(references, b"")), 24):
+            number, whom = int.from_bytes(rows[references][at : at + 8], "little"), rows[references][at + 8 : at + 24]
+            check(meant.setdefault(number, whom) == whom, "a reference with two meanings")
+        rows.pop(references, None)
+    check(read.left() == 0, "something is left over")
+    return entities
+
+
+def read_native(path):
+    data = read_file(path)
+    check(struct.unpack_from("<Q", data, len(data) - 8)[0] == crc64_xz(data[:-8]), "the checksum differs")
+    read = Bytes(data[:-8])
+    check(read.take(8) == b"ECSDBNAT" and read.u32() == 1 and read.u32() == 0, "not native, or another version of it")
+    entities = Entities()
+    count, references, tables, groups = read.u64(), read.u64(), read.u32(), read.u32()
+    sizes = []
+    for _ in range(tables):
+        entities.tables.append(read.take(read.u32()).decode("utf-8"))
+        read.u32()
+        sizes.append(read.u32())
+    for _ in range(groups):
+        members = read.u32()
+        columns = [0] * read.u32()
+        columns = [read.u32() for _ in columns]
+        check(columns == sorted(set(columns)), "a group's tables do not ascend")
+        rows = [entities.begin(read.number(16)) for _ in range(members)]
+        for table in columns:
+            lengths = [read.u32() for _ in rows] if sizes[table] == 0xFFFFFFFF else [sizes[table]] * members
+            for row, length in zip(rows, lengths):
+                row[table] = read.take(length)
+    check(len(entities.rows) == count, "the groups hold another number of entities")
+    before = 0
+    for _ in range(references):
+        number = read.u64()
+        check(number > before, "the references do not ascend")
+        before = number
+        read.take(16)
+    check(read.left() == 0, "something is left over")
+    return entities
+
+
+# JSON (json.md) ------------------------------------------------------------------------------------------------------------------------------
+
+
+class Words:
+    def __init__(self, lines):
+        self.lines = lines
+
+    def dump(self, out):
+        out.write("".join(line + "\n" for line in self.lines))
+
+
+def read_json(path):
+    with open(path, encoding="utf-8") as file:
+        world = json.load(file)
+    check(len(world["entities"]) == world["entity_count"], "another number of entities than it says")
+    types = {one["name"]: one["id"] for one in world["types"]}
+    lines = ["version %s" % world["version"], "types %s" % " ".join(types)]
+    for name, identity in types.items():
+        check(identity.replace("-", "") == "%032x" % fnv_128(name), "the id of type %s" % name)
+    for entity in world["entities"]:
+        check(re.match(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", entity["id"]), "the id %s" % entity["id"])
+        check(all(name in types for name in entity["components"]), "a component of a type that is not listed")
+        lines.append("entity %s %s" % (entity["id"].replace("-", ""), " ".join(sorted(entity["components"]))))
+    return Words(lines[:2] + sorted(lines[2:]))
+
+
+READERS = {"--archive": read_archive, "--pecs": read_pecs, "--native": read_native, "--json": read_json}
+
+
+def main(words):
+    if words[0] == "--state":
+        return read_state(words[1], words[2:])
+    return READERS[words[0]](words[1]) if words[0] in READERS else read_database(words[0])
+
+
 if __name__ == "__main__":
     try:
-        read_database(sys.argv[1]).dump(sys.stdout)
+        main(sys.argv[1:]).dump(sys.stdout)
     except Damage as damage:
-        sys.exit("%s: %s" % (sys.argv[1], damage))
+        sys.exit("%s: %s" % (" ".join(sys.argv[1:]), damage))

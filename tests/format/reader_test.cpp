@@ -1,6 +1,11 @@
 // Another program, written from docs/format alone, must read what the library writes, and find the same values.
 #include "constraint/constraint_fixture.hpp"
+#include "ecsdb/formats/native.hpp"
+#include "ecsdb/formats/pecs.hpp"
+#include "ecsdb/formats/row_bytes.hpp"
+#include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/recovery/archive.hpp"
+#include "ecsdb/recovery/restore.hpp"
 #include "ecsdb/saves.hpp"
 #include "support/contents_fixture.hpp"
 #include "support/files.hpp"
@@ -8,9 +13,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
+
+#if __has_include(<nlohmann/json.hpp>)
+#include "ecsdb/formats/json.hpp"
+#endif
 
 namespace ecsdb::test::reader_format_test {
 
@@ -58,9 +68,36 @@ bool has_python() {
     return std::system("python3 -c 'import ctypes' > /dev/null 2>&1") == 0; // NOLINT: no thread runs another
 }
 
-/// What the reader prints, its error output included.
-std::string read_by_other(const std::string& directory) {
-    const std::string command = "python3 '" + source_file("tests/format/reader.py") + "' '" + directory + "' 2>&1";
+/// What `reader.py` should print of the same entities saved in a format.
+std::string dump_by_stable_id(const View& view) {
+    std::map<std::string, std::string> entities;
+    view.root().entities.for_each([&](std::uint32_t index, const storage::EntityRecord& record) {
+        if (record.archetype == storage::no_archetype) {
+            return;
+        }
+        std::string id = view.stable_id(view.root().entity_at(index)).to_string();
+        std::erase(id, '-');
+        std::string& text = entities[id];
+        text = "entity " + id + '\n';
+        for (const Table& table : view.schema().tables()) {
+            if (const std::byte* const row = view.root().find_row(record, index, table.id); row != nullptr) {
+                SystemAllocator memory;
+                ByteBuffer bytes{memory};
+                formats::append_row(view.root(), table, index, row, bytes);
+                text += "row " + table.name + ' ' + hex(bytes.view()) + '\n';
+            }
+        }
+    });
+    std::string all;
+    for (const auto& [id, text] : entities) {
+        all += text;
+    }
+    return all;
+}
+
+/// What the reader prints, its error output included. `words` are ready for the shell, and so is a directory without spaces.
+std::string read_by_other(const std::string& words) {
+    const std::string command = "python3 '" + source_file("tests/format/reader.py") + "' " + words + " 2>&1";
     std::string text;
     FILE* const pipe = ::popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);
@@ -294,6 +331,90 @@ TEST_CASE("another reader agrees on compressed snapshots and on states that came
     check_agrees(db, directory);
     REQUIRE(db.snapshot());
     check_agrees(db, directory);
+}
+
+TEST_CASE("another reader agrees on archives, on states and deltas as bytes, and on PECS, native and JSON", "[format]") {
+    if (!can_run()) {
+        return;
+    }
+    ScratchDirectory scratch;
+    const std::string directory = scratch.file("world");
+    Options options = in(directory);
+    options.archive_directory = scratch.file("archive");
+    auto opened = Notes::open(options);
+    REQUIRE(opened);
+    Notes& db = *opened;
+    PosixFileSystem files;
+    const auto put = [&](const char* name, const ByteBuffer& bytes) {
+        REQUIRE(write_atomically(files, scratch.file(name), bytes.view()));
+        return scratch.file(name);
+    };
+    SystemAllocator memory;
+    ByteBuffer bytes{memory};
+    std::vector<Entity> notes;
+    std::string state;
+    std::uint64_t then = 0;
+    for (std::uint32_t i = 0; i < 150; ++i) {
+        auto tx = db.begin();
+        const std::string body = "note " + std::to_string(i);
+        notes.push_back(tx.create(Note{i, tx.text(body), {}, Blob{}}, Place{float(i), 1}));
+        if (i % 3 == 0) {
+            tx.insert(notes.back(), Label{tx.text(i % 2 == 0 ? "" : "label")});
+        }
+        REQUIRE(tx.commit());
+        if (i % 7 == 3) {
+            REQUIRE(db.destroy(notes[i / 2]).wait());
+        }
+        if (i == 90) {
+            REQUIRE(db.snapshot());
+        } else if (i == 100) {
+            REQUIRE(db.snapshot(bytes));
+            state = put("state", bytes);
+            then = db.version();
+        }
+    }
+    REQUIRE(archive_now(db.engine()));
+    const std::string expected = dump(db.read().root());
+    CHECK(read_by_other("--archive " + options.archive_directory) == expected);
+    bytes.clear();
+    REQUIRE(db.save_delta(then, bytes));
+    const std::string delta = put("delta", bytes);
+    CHECK(read_by_other("--state " + state + ' ' + delta) == expected);
+
+    // A delta of several versions is one step in the log of whoever applies it.
+    const std::string copied = scratch.file("copy");
+    {
+        auto restored = restore(options.archive_directory, copied, RestoreTarget::at_version(then));
+        REQUIRE(restored);
+        auto copy = Notes::open(in(copied));
+        REQUIRE(copy);
+        REQUIRE(copy->apply_delta(bytes.view()));
+        check_agrees(*copy, copied);
+        CHECK(dump(copy->read().root()) == expected);
+    }
+
+    const std::string entities = dump_by_stable_id(db.read());
+    const auto save = [&](const formats::Format& format, const char* name) {
+        bytes.clear();
+        REQUIRE(formats::save(db.read(), format, bytes));
+        return put(name, bytes);
+    };
+    const std::string pecs = save(formats::PecsFormat{}, "pecs");
+    CHECK(read_by_other("--pecs " + pecs) == entities);
+    CHECK(read_by_other("--native " + save(formats::NativeFormat{}, "native")) == entities);
+#if __has_include(<nlohmann/json.hpp>)
+    const std::string json = read_by_other("--json " + save(formats::JsonFormat{}, "json"));
+    CHECK(json.starts_with("version 1\ntypes "));
+    CHECK(static_cast<std::uint64_t>(std::count(json.begin(), json.end(), '\n')) == 2 + db.read().entity_count());
+#endif
+    for (const std::string& path : {pecs, delta, state}) {
+        auto damaged = read_all(files, path, 1U << 24U);
+        REQUIRE(damaged);
+        (*damaged)[damaged->size() / 2] ^= std::byte{4};
+        REQUIRE(write_atomically(files, path, *damaged));
+    }
+    CHECK(read_by_other("--pecs " + pecs).find("entity ") == std::string::npos);
+    CHECK(read_by_other("--state " + state).find("version ") == std::string::npos);
 }
 
 TEST_CASE("another reader, too, refuses what is damaged", "[format][fault]") {

@@ -4,6 +4,7 @@
 
 #include "ecsdb/core/clock.hpp"
 #include "ecsdb/core/list.hpp"
+#include "ecsdb/core/messages.hpp"
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
