@@ -8,9 +8,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <random>
+#include <span>
 #include <thread>
+#include <utility>
 
 namespace snapshots_test {
 
@@ -202,6 +205,80 @@ TEST_CASE("saving what is saved already touches no file that recovery needs", "[
     const World world = open_or_fail(on(*image));
     CHECK(world.version() == version);
     CHECK(world.read().hash() == workload.hashes[version]);
+}
+
+namespace {
+
+/// Remembers how much was out at most; any thread.
+class PeakAllocator final : public ecsdb::Allocator {
+public:
+    [[nodiscard]] void* allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+        const std::size_t now = live_.fetch_add(bytes) + bytes;
+        for (std::size_t peak = peak_.load(); peak < now && !peak_.compare_exchange_weak(peak, now);) {
+        }
+        return below_.allocate(bytes, alignment);
+    }
+    void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+        live_.fetch_sub(bytes);
+        below_.deallocate(memory, bytes, alignment);
+    }
+    [[nodiscard]] std::size_t live() const noexcept { return live_.load(); }
+    /// The most since the last call, beyond what was out then.
+    std::size_t take_growth() noexcept { return peak_.exchange(live_.load()) - std::exchange(before_, live_.load()); }
+
+private:
+    std::atomic<std::size_t> live_{0};
+    std::atomic<std::size_t> peak_{0};
+    std::size_t before_ = 0;
+    ecsdb::SystemAllocator below_;
+};
+
+} // namespace
+
+TEST_CASE("a snapshot's buffers are a few megabytes, whatever it saves, and loading one takes none beside the pages",
+          "[recovery][memory]") {
+    const bool compressed = GENERATE(false, true);
+    const bool own_thread = GENERATE(false, true);
+    CAPTURE(compressed, own_thread);
+    ecsdb::SimulatedFileSystem disk;
+    PeakAllocator allocator;
+    auto options = on(disk);
+    options.allocator = &allocator;
+    options.segment_bytes = std::size_t{16} << 20U;
+    options.compress_snapshots = compressed;
+    options.own_thread = own_thread;
+    options.incremental_snapshots = 1;
+    options.incremental_percent = 100;
+    constexpr std::size_t most_buffers = std::size_t{8} << 20U; // with the 4 bytes per entity of incremental snapshots
+    std::size_t pages = 0;
+    {
+        World world = open_or_fail(options);
+        std::vector<Spot> spots(400'000);
+        std::vector<Purse> purses(spots.size());
+        for (std::size_t i = 0; i < spots.size(); ++i) {
+            spots[i] = {static_cast<float>(i * 2'654'435'761U), 1.0F / static_cast<float>(i + 1)};
+            purses[i].gold = i * 0x9E3779B97F4A7C15U;
+        }
+        const auto first = world.execute([&](auto& state) {
+            return state.create_many(static_cast<std::uint32_t>(spots.size()), std::span<const Spot>{spots},
+                                     std::span<const Purse>{purses});
+        });
+        REQUIRE(first);
+        pages = world.statistics().used_bytes;
+        CHECK(pages > most_buffers);
+        static_cast<void>(allocator.take_growth());
+        require(world.snapshot());
+        CHECK(allocator.take_growth() <= most_buffers);
+        require(world.update(*first, Purse{1}).wait());
+        static_cast<void>(allocator.take_growth());
+        require(world.snapshot());
+        CHECK(world.snapshot_state().builds_on == 1);
+        CHECK(allocator.take_growth() <= most_buffers);
+    }
+    CHECK(allocator.live() == 0);
+    static_cast<void>(allocator.take_growth());
+    const World world = open_or_fail(options);
+    CHECK(allocator.take_growth() <= 2 * pages);
 }
 
 TEST_CASE("what nobody needs is gone when a database with threads has closed", "[recovery]") {
