@@ -1,6 +1,8 @@
 #include "ecsdb/recovery/saved_delta.hpp"
 
+#include "ecsdb/recovery/archive.hpp"
 #include "ecsdb/recovery/backup.hpp"
+#include "ecsdb/recovery/restore.hpp"
 #include "ecsdb/saves.hpp"
 #include "recovery/files_fixture.hpp"
 #include "support/catch.hpp"
@@ -149,6 +151,49 @@ TEST_CASE("a delta since a version brings a copy at that version to the newest",
     auto of_another = twin.apply_delta(delta.view()); // what was restored there is the twin's own first version
     REQUIRE_FALSE(of_another);
     CHECK(of_another.error().code() == ErrorCode::InvalidArgument);
+}
+
+TEST_CASE("a version that a delta led past can be neither restored nor followed", "[recovery][delta]") {
+    ecsdb::SimulatedFileSystem disk;
+    ecsdb::SystemAllocator memory;
+    ByteBuffer delta{memory};
+    World world = open_or_fail(on(disk));
+    Workload load;
+    REQUIRE(load.round(world, 0));
+    require(ecsdb::backup(world, "copy") ? ecsdb::Result<void>{} : ecsdb::Error{ErrorCode::Io, "no backup"});
+    const auto base = world.read();
+    for (std::uint32_t round = 1; round < 4; ++round) {
+        REQUIRE(load.round(world, round));
+    }
+    value_of(world.save_delta(base, delta));
+
+    auto options = on(disk);
+    options.directory = "copy";
+    options.archive_directory = "archive";
+    World copy = open_or_fail(options);
+    REQUIRE(copy.apply_delta(delta.view()));
+    REQUIRE(copy.version() > base.version() + 2);
+    auto tx = copy.begin();
+    tx.create(Purse{1});
+    require(tx.commit());
+    ByteBuffer later{memory};
+    const auto followed = copy.save_delta(base.version() + 1, later);
+    REQUIRE_FALSE(followed);
+    CHECK(followed.error().code() == ErrorCode::NotFound);
+    CHECK(followed.error().message().find("led past it") != std::string::npos);
+    CHECK(copy.save_delta(world.version(), later));
+
+    require(ecsdb::archive_now(copy.engine()));
+    ecsdb::ToolOptions tool;
+    tool.file_system = &disk;
+    const auto between = ecsdb::restore("archive", "between", ecsdb::RestoreTarget::at_version(base.version() + 1), tool);
+    REQUIRE_FALSE(between);
+    CHECK(between.error().code() == ErrorCode::InvalidArgument);
+    CHECK(between.error().message().find("led past it") != std::string::npos);
+    REQUIRE(ecsdb::restore("archive", "restored", ecsdb::RestoreTarget::at_version(world.version()), tool));
+    options.directory = "restored";
+    options.archive_directory.clear();
+    CHECK(open_or_fail(options).read().hash() == world.read().hash());
 }
 
 TEST_CASE("a delta since a time begins at the last version committed by then", "[recovery][delta]") {
