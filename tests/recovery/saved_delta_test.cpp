@@ -6,6 +6,7 @@
 #include "ecsdb/saves.hpp"
 #include "recovery/files_fixture.hpp"
 #include "support/catch.hpp"
+#include "support/environment.hpp"
 
 #include <cstdint>
 #include <set>
@@ -540,7 +541,7 @@ TEST_CASE("a crash while a delta of several versions is applied leaves all of it
     for (std::size_t change = 0; change <= changes; ++change) {
         check(change, {.keep = ecsdb::KeepPending::None});
         check(change, {.keep = ecsdb::KeepPending::All});
-        for (std::uint64_t seed = 0; seed < 4; ++seed) {
+        for (std::uint64_t seed = 0; seed < ecsdb::test::test_size(1, 4); ++seed) {
             check(change, {.seed = seed, .keep = ecsdb::KeepPending::Subset, .tear = seed % 2 == 0 ? 1U : 4096U});
         }
         // The writes that are under way, cut short: also between a frame and the next.
