@@ -18,10 +18,24 @@ thread_local bool memory_is_refused = false;
 }
 } // namespace entity_ids_test
 
+// Sanitizers have operators of their own.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ECSDB_TEST_REFUSES_LISTS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define ECSDB_TEST_REFUSES_LISTS 0
+#endif
+#endif
+#if !defined(ECSDB_TEST_REFUSES_LISTS)
+#define ECSDB_TEST_REFUSES_LISTS 1
+#endif
+
+#if ECSDB_TEST_REFUSES_LISTS
 // What a `List` asks for where it may be refused.
 void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
     return entity_ids_test::memory_is_refused ? nullptr : ::operator new(bytes, alignment);
 }
+#endif
 
 namespace ecsdb {
 

@@ -35,10 +35,14 @@ public:
     };
 
     /// Reads and checks header, schema and the presence of a footer.
-    [[nodiscard]] static Result<BlockReader> open(FileSystem& files, const std::string& path, Allocator& allocator) {
+    [[nodiscard]] static Result<BlockReader> open(FileSystem& files, const std::string& path, Allocator& allocator,
+                                                  bool from_disk = false) {
         auto file = files.open(path, FileMode::Read);
         if (!file) {
             return std::move(file).error();
+        }
+        if (from_disk) {
+            (*file)->forget_cached();
         }
         BlockReader reader{std::move(*file), path, allocator};
         if (auto ready = reader.read_frame(); !ready) {
@@ -338,10 +342,7 @@ namespace detail {
 /// Reads the whole file, from the disk where the system lets it, and compares every checksum. The content of the blocks is not looked at.
 /// Cost: reading the file.
 [[nodiscard]] inline Result<SnapshotInfo> check_snapshot(FileSystem& files, const std::string& path, Allocator& allocator) {
-    if (auto file = files.open(path, FileMode::Read)) {
-        (*file)->forget_cached();
-    }
-    return detail::check_all(BlockReader::open(files, path, allocator));
+    return detail::check_all(BlockReader::open(files, path, allocator, true));
 }
 /// The same for a snapshot in memory. Takes memory for its schema, and for one block where blocks are compressed.
 [[nodiscard]] inline Result<SnapshotInfo> check_snapshot(std::span<const std::byte> bytes, Allocator& allocator) {
