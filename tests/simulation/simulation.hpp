@@ -611,9 +611,10 @@ private:
         State after = theirs;
         for (auto& [bits, thing] : after) {
             thing.whole_at = saved->to;
-            // A difference does not tell of a change that left everything as it was.
+            // A difference does not tell of a change that left everything as it was; and what the log here had not told of before, it
+            // does not tell now.
             if (const auto now = state_.find(bits); now != state_.end()) {
-                thing.unlogged = thing.count - std::min(thing.count, now->second.count);
+                thing.unlogged = thing.count - std::min(thing.count, now->second.count - std::min(now->second.count, now->second.unlogged));
             }
         }
         const std::uint64_t attempt = oracle_.attempt(disk_->changes(), saved->to, after);
