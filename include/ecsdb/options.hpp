@@ -95,7 +95,8 @@ struct Options {
 
     Progress progress{}; ///< Told, while opening, how many of the bytes to read have been read.
 
-    /// Told what goes on: opening and what recovery found, snapshots, segments, failures of the log, refused memory, closing.
+    /// Told what goes on: opening and what recovery found, snapshots, segments, failures of the log, refused memory, closing. What
+    /// `context` points to must outlive the database.
     Messages messages{};
 
     // The outside world; null means the system's own. What is given must outlive the database and every view of it.

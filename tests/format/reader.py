@@ -733,6 +733,7 @@ def replay(chain, state):
                 last += versions
                 if last > state.version:
                     apply_delta(delta, state)
+                    check(state.version == last, "transaction %d leads to version %d" % (last, state.version))
             offset += frame["size"]
         if successor:
             stated = successor["previous"]
@@ -831,6 +832,12 @@ def fnv_128(text):
     return value
 
 
+def read_summed(path):
+    data = read_file(path)
+    check(struct.unpack_from("<Q", data, len(data) - 8)[0] == crc64_xz(data[:-8]), "the checksum differs")
+    return Bytes(data[:-8])
+
+
 class Entities:
     """By stable id, the rows of each entity by table, in the order of the tables."""
 
@@ -852,9 +859,7 @@ class Entities:
 
 
 def read_pecs(path):
-    data = read_file(path)
-    check(struct.unpack_from("<Q", data, len(data) - 8)[0] == crc64_xz(data[:-8]), "the checksum differs")
-    read = Bytes(data[:-8])
+    read = read_summed(path)
     check(read.take(4) == b"PECS" and read.u32() == 1 and read.u32() == 0, "not PECS, or another version of it")
     entities = Entities()
     count = read.u64()
@@ -883,9 +888,7 @@ def read_pecs(path):
 
 
 def read_native(path):
-    data = read_file(path)
-    check(struct.unpack_from("<Q", data, len(data) - 8)[0] == crc64_xz(data[:-8]), "the checksum differs")
-    read = Bytes(data[:-8])
+    read = read_summed(path)
     check(read.take(8) == b"ECSDBNAT" and read.u32() == 1 and read.u32() == 0, "not native, or another version of it")
     entities = Entities()
     count, references, tables, groups = read.u64(), read.u64(), read.u32(), read.u32()

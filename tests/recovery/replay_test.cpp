@@ -102,6 +102,12 @@ TEST_CASE("a transaction that is no delta, or does not follow, is named, and the
     CHECK(broken.error().code() == ecsdb::ErrorCode::Corrupt);
     CHECK(broken.error().message().find("transaction 2") != std::string::npos);
 
+    // One that follows, but does not lead where the log says it does: the log would go on from another version than the state.
+    const auto elsewhere = replay.transaction(7, deltas.times[1], deltas.all[1]);
+    REQUIRE(!elsewhere);
+    CHECK(elsewhere.error().code() == ecsdb::ErrorCode::Corrupt);
+    CHECK(elsewhere.error().message().find("transaction 7: its delta leads to version 2") != std::string::npos);
+
     require(replay.transaction(2, deltas.times[1], deltas.all[1]));
     require(replay.transaction(2, deltas.times[1], deltas.all[1])); // known by now
     require(replay.finish());

@@ -35,7 +35,11 @@ public:
         Result<void> done;
         views_.clear();
         for (std::size_t i = 0; done && i < deltas.size(); ++i) {
-            if (auto view = delta::DeltaView::parse(deltas[i])) {
+            auto view = delta::DeltaView::parse(deltas[i]);
+            if (view && view->header().to != lsn + i) {
+                view = Error{ErrorCode::Corrupt, "its delta leads to version " + std::to_string(view->header().to)};
+            }
+            if (view) {
                 views_.push_back(*view);
             } else {
                 done = std::move(view).error().in("transaction " + std::to_string(lsn + i));

@@ -50,6 +50,8 @@ namespace detail {
     return opened;
 }
 
+static_assert(transaction::ImposingTask::most_versions_logged <= wal::max_versions, "what is applied in one can be logged in one");
+
 /// Applies a delta of the history this database stands in; where it is at the delta's end or beyond, `had()` and nothing happens.
 class FollowDelta final : public transaction::ApplyDelta {
 public:

@@ -132,7 +132,7 @@ private:
             return file_->pwrite_uncached(bytes, offset);
         }
         Result<void> written = file_->pwrite(bytes, offset);
-        if (offset / write_back_bytes != end / write_back_bytes) {
+        if (written && offset / write_back_bytes != end / write_back_bytes) {
             const std::uint64_t begin = offset / write_back_bytes * write_back_bytes;
             file_->begin_write_back(begin, end - begin);
         }

@@ -428,15 +428,16 @@ private:
         store_->pool().open_reserve(false);
     }
 
-    /// The operations are done: participants may veto, then the transaction gets its version and its delta.
+    /// The operations are done: participants may veto, then the transaction gets its version, or as many as it takes at once, and its
+    /// delta.
     template <typename Encode>
-    bool accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false,
+    void accept(CommandHeader& header, std::uint64_t sequence, bool counted, Encode&& encode, bool absolute = false,
                 std::uint64_t versions = 1) noexcept {
         for (Participant* const participant : participants_) {
             if (Result<void> prepared = participant->prepare(state_); !prepared) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, [&] { return std::move(prepared).error(); });
-                return false;
+                return;
             }
         }
         std::span<const std::byte> delta;
@@ -447,7 +448,7 @@ private:
             if (!encoded || delta.empty()) [[unlikely]] {
                 state_.undo_transaction();
                 fail(header, sequence, no_memory);
-                return false;
+                return;
             }
         }
         state_.keep_transaction(time_ns_);
@@ -458,7 +459,6 @@ private:
             participant->accepted({state_.root().version, time_ns_, delta, versions});
         }
         ++batch_committed_;
-        return true;
     }
 
     static Error no_memory() {
