@@ -3,6 +3,7 @@
 #include "ecsdb/formats/native.hpp"
 #include "ecsdb/io/posix_file_system.hpp"
 #include "ecsdb/io/simulated_file_system.hpp"
+#include "ecsdb/saves.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/schema/toml_writer.hpp"
 #include "ecsdb/transaction/participant.hpp"
@@ -133,6 +134,19 @@ void write_chain(const std::string& root, std::uint64_t seed) {
     write(root + "/chain", std::to_string(seed), chain.view());
 }
 
+/// What has happened to a world since it was empty, and since its middle, behind the byte that has checksums made right.
+void write_saved_deltas(const std::string& root, const std::string& name, World& world) {
+    SystemAllocator allocator;
+    for (const std::uint64_t since : {std::uint64_t{0}, world.version() / 2}) {
+        ByteBuffer saved{allocator};
+        fuzz::require(world.save_delta(since, saved).has_value(), "a delta can be saved");
+        ByteBuffer seed{allocator};
+        seed.append_le<std::uint8_t>(0);
+        seed.append(saved.view());
+        write(root + "/saved_delta", name + "-" + std::to_string(since), seed.view());
+    }
+}
+
 } // namespace
 
 int main(int count, char** arguments) {
@@ -142,7 +156,8 @@ int main(int count, char** arguments) {
     }
     const std::string root = arguments[1];
     // libFuzzer adds what it learns: tests are to begin with the same seeds each time.
-    for (const char* const name : {"chain", "delta", "json", "log", "manifest", "native", "pecs", "schema", "schema_toml", "snapshot"}) {
+    for (const char* const name :
+         {"chain", "delta", "json", "log", "manifest", "native", "pecs", "saved_delta", "schema", "schema_toml", "snapshot"}) {
         std::filesystem::remove_all(root + "/" + name);
     }
     write_every_kind(root);
@@ -176,6 +191,7 @@ int main(int count, char** arguments) {
             }
         }
         write_formats(root, name, world->read());
+        write_saved_deltas(root, name, *world);
         fuzz::require(world->snapshot().has_value(), "a world can be saved");
         for (std::size_t i = 0; i < keeper.deltas.size(); ++i) {
             write(root + "/delta", name + "-" + std::to_string(i), keeper.deltas[i]);

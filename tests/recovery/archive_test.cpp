@@ -158,6 +158,89 @@ TEST_CASE("damage in the log is not archived", "[recovery][archive][fault]") {
     require(ecsdb::archive_now(world.engine()));
 }
 
+TEST_CASE("a damaged segment that nothing needs any more leaves a gap that is named, and the rest is archived",
+          "[recovery][archive][fault]") {
+    const std::uint64_t at = GENERATE(40U, 4096U + 60U); // in the header, which says where the segment before ended, and in a frame
+    const std::size_t which = GENERATE(0U, 3U);
+    CAPTURE(at, which);
+    SimulatedFileSystem files;
+    Workload workload;
+    auto options = archived(files);
+    options.spare_segments = 0;
+    auto without = options;
+    without.archive_directory.clear();
+    std::string hit;
+    {
+        World world = open_or_fail(without);
+        run(world, workload, 0, 24, 100);
+        const auto logs = files_below(files, "world/log");
+        REQUIRE(logs.size() > 5);
+        hit = logs[which];
+        require(world.snapshot()); // the one before it is the beginning: all of the log is still there
+        run(world, workload, 24, 26, 100);
+    }
+    flip(files, hit, at, 2);
+    {
+        World world = open_or_fail(options);
+        require(ecsdb::archive_now(world.engine()));
+        CHECK_FALSE(ecsdb::archive_state(world.engine())->lost.empty());
+        CHECK(ecsdb::archive_state(world.engine())->version == world.version());
+    }
+    std::optional<World> again{open_or_fail(options)}; // and says so again
+    World& world = *again;
+    CHECK_FALSE(ecsdb::archive_state(world.engine())->lost.empty());
+    run(world, workload, 26, 50);
+    require(ecsdb::archive_now(world.engine()));
+    CHECK(ecsdb::archive_state(world.engine())->version == world.version());
+    CHECK(ecsdb::archive_state(world.engine())->working);
+    CHECK_FALSE(*files.exists(hit)); // the log lets go of it
+    const auto report = proven(files);
+    INFO(told(report));
+    CHECK_FALSE(report.sound());
+    CHECK(told(report).find(".damaged: was damaged in the log: of versions ") != std::string::npos);
+    CHECK(report.versions.at(0).to == world.version());
+    check_restorable(files, workload, report);
+    const std::uint64_t in_gap = report.versions.at(0).from - 1;
+    auto refused = ecsdb::restore("archive", "gap", ecsdb::RestoreTarget::at_version(in_gap), {.file_system = &files});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == ErrorCode::NotFound);
+
+    // With what lies before it, the gap goes, too.
+    again.reset();
+    options.archive_keep_bytes = 4'000;
+    World last = open_or_fail(options);
+    run(last, workload, 50, 74);
+    require(ecsdb::archive_now(last.engine()));
+    CHECK(ecsdb::archive_state(last.engine())->lost.empty());
+    const auto kept = proven(files);
+    INFO(told(kept));
+    CHECK(kept.sound());
+    for (const std::string& name : files_below(files, "archive")) {
+        CHECK(name.find(".damaged") == std::string::npos);
+    }
+}
+
+TEST_CASE("a damaged segment that recovery needs is not passed by", "[recovery][archive][fault]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    auto without = archived(files);
+    without.archive_directory.clear();
+    {
+        World world = open_or_fail(without);
+        run(world, workload, 0, 6, 100);
+    }
+    World world = open_or_fail(archived(files));
+    const auto logs = files_below(files, "world/log");
+    require(ecsdb::archive_now(world.engine()));
+    REQUIRE(workload.round(world, 6));
+    const std::string newest = files_below(files, "world/log").back();
+    flip(files, newest, 4096 + 60, 2);
+    auto refused = ecsdb::archive_now(world.engine());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == ErrorCode::Corrupt);
+    CHECK(ecsdb::archive_state(world.engine())->lost.empty());
+}
+
 TEST_CASE("limits by size and by age let the oldest go, and never leave a gap", "[recovery][archive]") {
     SimulatedFileSystem files;
     SimulatedClock clock;

@@ -1,5 +1,6 @@
 #include "ecsdb/recovery/archived_segment.hpp"
 
+#include "ecsdb/recovery/archiver.hpp"
 #include "recovery/files_fixture.hpp"
 
 #include <random>
@@ -115,6 +116,27 @@ TEST_CASE("an archived segment that is damaged or cut short is refused", "[recov
     longer.push_back(std::byte{1});
     write_file(log.files, "a.arc", longer);
     CHECK(problem() == ErrorCode::Corrupt);
+}
+
+TEST_CASE("an archived segment of a later format is refused by its number, and an archive with one in it", "[recovery][archive]") {
+    Log log;
+    const std::string path = "archive/" + ecsdb::recovery::archived_segment_name(log.end.segment);
+    REQUIRE(log.files.create_directory("archive"));
+    REQUIRE(ecsdb::recovery::archive_segment(log.files, "log", log.end, log.files, path, allocator));
+    auto later = contents_of(log.files, path);
+    ecsdb::store_le<std::uint16_t>(later.data() + 12, ecsdb::recovery::archive_version + 1);
+    const auto header = std::span<const std::byte>{later}.first(ecsdb::recovery::archive_header_size);
+    ecsdb::store_le<std::uint32_t>(later.data() + 8, ecsdb::mask_crc(ecsdb::crc32c(header.subspan(12))));
+    write_file(log.files, path, later);
+
+    auto opened = ArchivedSegment::open(log.files, path, allocator);
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().code() == ErrorCode::Unsupported);
+    CHECK(opened.error().message().find(path) != std::string::npos);
+    CHECK(opened.error().message().find("archive format version 2; this build reads version 1") != std::string::npos);
+    const auto listed = ecsdb::recovery::list_archive(log.files, "archive", allocator);
+    REQUIRE_FALSE(listed);
+    CHECK(listed.error().code() == ErrorCode::Unsupported);
 }
 
 TEST_CASE("a segment that is damaged or ends otherwise than said is not archived", "[recovery][archive][fault]") {

@@ -32,8 +32,7 @@ public:
     void restart(std::uint64_t version, State state) {
         attempts_.clear();
         attempt(0, version, std::move(state));
-        promises_[0].assign(1, {0, version});
-        promises_[1].assign(1, {0, version});
+        promise(version);
     }
 
     /// From `moment` on the state of `version` may be found: to be said before the transaction is given to the database. Returns a name for
@@ -87,6 +86,17 @@ public:
         }
         return nullptr;
     }
+    /// Every state of `version` that was ever attempted by `moment`, the last one first: a disk that lied may have forgotten how a doubt
+    /// was resolved.
+    [[nodiscard]] std::vector<std::shared_ptr<const State>> ever_at(std::size_t moment, std::uint64_t version) const {
+        std::vector<std::shared_ptr<const State>> states;
+        for (auto attempt = attempts_.rbegin(); attempt != attempts_.rend(); ++attempt) {
+            if (attempt->version == version && attempt->from <= moment) {
+                states.push_back(attempt->state);
+            }
+        }
+        return states;
+    }
     /// The states that lead to `version`, where a history begins with it in doubt.
     [[nodiscard]] std::map<std::uint64_t, std::shared_ptr<const State>> left_below(std::uint64_t version) const {
         std::map<std::uint64_t, std::shared_ptr<const State>> states;
@@ -118,8 +128,16 @@ public:
         for (auto& [version, attempt] : left) {
             attempts_.push_back(std::move(attempt));
         }
-        promises_[0].assign(1, {0, least});
-        promises_[1].assign(1, {0, least});
+        promise(least);
+    }
+    /// The same where the disk had lied: nothing was promised, and no attempt is out of the question.
+    void crashed_lying(std::size_t moment) {
+        std::erase_if(attempts_, [&](const Attempt& attempt) { return attempt.from > moment; });
+        for (Attempt& attempt : attempts_) {
+            attempt.from = 0;
+            attempt.until = never;
+        }
+        promise(0);
     }
 
 private:
@@ -131,11 +149,15 @@ private:
         std::shared_ptr<const State> state;
         std::uint64_t name;
     };
-
     struct Promise {
         std::size_t moment;
         std::uint64_t version;
     };
+
+    void promise(std::uint64_t least) {
+        promises_[0].assign(1, {0, least});
+        promises_[1].assign(1, {0, least});
+    }
 
     std::vector<Attempt> attempts_;
     std::uint64_t last_name_ = 0;

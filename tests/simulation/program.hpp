@@ -87,6 +87,8 @@ struct Thing {
     /// The version that last came as a whole (`restore`, `apply_delta`) and made it what it is. What an older snapshot and the log make of
     /// its pose and count is one of several things.
     std::uint64_t whole_at = 0;
+    std::uint64_t born =
+        0; ///< Which creation it comes from: going back to a saved state gives ids back, and one of them may be given again.
 
     friend bool operator==(const Thing&, const Thing&) = default;
 };
@@ -132,6 +134,7 @@ using State = std::map<std::uint64_t, Thing>;
         Thing should = other->second;
         should.unlogged = 0;
         should.whole_at = 0;
+        should.born = 0;
         if (const Thing& is = one->second; is != should) {
             return name + " differs in its" + (is.spot != should.spot ? " spot" : "") + (is.purse != should.purse ? " purse" : "") +
                    (is.carries != should.carries ? " reference" : "") + (is.story != should.story ? " story" : "") +
@@ -159,8 +162,9 @@ using State = std::map<std::uint64_t, Thing>;
             }
             continue;
         }
-        thing.pose = old == saved.end() ? std::nullopt : old->second.pose;
-        const std::uint32_t unlogged = old == saved.end() ? 0 : old->second.unlogged;
+        const bool same = old != saved.end() && old->second.born == thing.born;
+        thing.pose = same ? old->second.pose : std::nullopt;
+        const std::uint32_t unlogged = same ? old->second.unlogged : 0;
         const std::uint32_t least = thing.count - (thing.unlogged - unlogged);
         const std::uint32_t counted = there == found.end() ? least : std::clamp(there->second.count, least, thing.count);
         thing.unlogged = unlogged + (counted - least);
@@ -244,6 +248,7 @@ private:
         if (state.empty() || below(40) > state.size() || one_in(8)) {
             const Entity entity = tx.create();
             state[entity.to_bits()] = {};
+            state[entity.to_bits()].born = ++births_;
             touched_[entity.to_bits()] = created;
             for (std::uint64_t rows = below(4); rows != 0; --rows) {
                 put(tx, state, entity.to_bits());
@@ -393,6 +398,7 @@ private:
 
     std::mt19937_64 random_;
     bool poses_ = true;
+    std::uint64_t births_ = 0;
     std::map<std::uint64_t, unsigned> touched_; ///< And in which components.
     std::set<std::uint64_t> kept_purses_;       ///< Named by this transaction.
 };

@@ -10,6 +10,7 @@
 #include "simulation/oracle.hpp"
 #include "simulation/program.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -37,6 +38,7 @@ enum class Event : std::uint8_t {
     ReplicaLives,
     AppliedDeltas,
     ArchivesProven,
+    ArchiveGaps,
     RestoredFromArchive,
     InDoubt,
     Refused,
@@ -61,19 +63,44 @@ enum class Event : std::uint8_t {
     DamageRefused,
     DamageSurvived,
 };
-inline constexpr std::array<const char*, 37> event_names{
-    "lives",           "transactions",    "violations",
-    "column updates",  "snapshots",       "incremental ones",
-    "compressed ones", "automatic ones",  "failed snapshots",
-    "compactions",     "restores",        "replica lives",
-    "applied deltas",  "archives proven", "versions restored from them",
-    "in doubt",        "refused",         "resumed",
-    "failed resumes",  "failed opens",    "power cuts",
-    "kills",           "clean closes",    "crashed openings",
-    "adopted doubts",  "lost unsynced",   "torn tails",
-    "full disks",      "dropped pages",   "lies",
-    "lies refused",    "misdirected",     "stalls",
-    "clock jumps",     "damaged",         "damage refused",
+inline constexpr std::array<const char*, 38> event_names{
+    "lives",
+    "transactions",
+    "violations",
+    "column updates",
+    "snapshots",
+    "incremental ones",
+    "compressed ones",
+    "automatic ones",
+    "failed snapshots",
+    "compactions",
+    "restores",
+    "replica lives",
+    "applied deltas",
+    "archives proven",
+    "archives with gaps",
+    "versions restored from them",
+    "in doubt",
+    "refused",
+    "resumed",
+    "failed resumes",
+    "failed opens",
+    "power cuts",
+    "kills",
+    "clean closes",
+    "crashed openings",
+    "adopted doubts",
+    "lost unsynced",
+    "torn tails",
+    "full disks",
+    "dropped pages",
+    "lies",
+    "lies refused",
+    "misdirected",
+    "stalls",
+    "clock jumps",
+    "damaged",
+    "damage refused",
     "damage survived",
 };
 
@@ -321,16 +348,22 @@ private:
             fail(std::move(wrong));
             return false;
         }
-        const State* const attempted = oracle_.state_at(0, version);
-        if (attempted == nullptr) {
+        const auto attempts = oracle_.ever_at(0, version);
+        if (attempts.empty()) {
             fail("version " + std::to_string(version) + " was found, which nobody had attempted");
             return false;
         }
         const State found = state_of(world.read());
-        State state = expected(*attempted, report.snapshot_version, found);
+        State state = expected(*attempts.front(), report.snapshot_version, found);
         if (std::string differs = difference(found, state); !differs.empty()) {
-            fail("after recovery to version " + std::to_string(version) + ": " + differs);
-            return false;
+            const auto other = std::find_if(attempts.begin(), attempts.end(), [&](const auto& attempt) {
+                return difference(found, expected(*attempt, report.snapshot_version, found)).empty();
+            });
+            if (other == attempts.end()) {
+                fail("after recovery to version " + std::to_string(version) + ": " + differs);
+                return false;
+            }
+            state = expected(**other, report.snapshot_version, found);
         }
         expect(report.version == version, "the report names another version");
         note(world.read().hash());
@@ -808,7 +841,7 @@ private:
         // A power cut while the next life begins can still take what only the process's death had left.
         const std::uint64_t least = oracle_.kept_by(Crash::Power, moment);
         const std::uint64_t most = oracle_.kept_by(crash, moment);
-        oracle_.crashed(moment, tainted_ ? 0 : least);
+        tainted_ ? oracle_.crashed_lying(moment) : oracle_.crashed(moment, least);
         if (!tainted_ && crash == Crash::Process) {
             check_opens_at(most);
         }
@@ -824,8 +857,16 @@ private:
         if (archive_is_late_ && report->snapshots == 0) {
             return; // it has a part of the log, and waits for a snapshot to put it onto
         }
-        if (!report->sound()) {
-            return fail("archive: " + report->faults.front());
+        // A lying disk may have damaged what only an archive begun after it would still need; nothing else leaves a gap.
+        bool gap = false;
+        for (const std::string& fault : report->faults) {
+            gap = gap || (archive_is_late_ && fault.find(": was damaged in the log: ") != std::string::npos);
+            if (!gap) {
+                return fail("archive: " + fault);
+            }
+        }
+        if (gap) {
+            met_.count(Event::ArchiveGaps);
         }
         met_.count(Event::ArchivesProven);
         if (report->versions.empty()) {

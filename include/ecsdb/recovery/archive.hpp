@@ -185,6 +185,9 @@ private:
     }
     ArchiveReport report;
     report.faults = std::move(contents->problems);
+    for (std::string& lost : contents->lost()) {
+        report.faults.push_back(directory + '/' + std::move(lost));
+    }
     report.segments = contents->segments.size();
     report.snapshots = contents->snapshots.size();
     report.bytes = contents->bytes();

@@ -34,6 +34,8 @@ inline constexpr std::uint16_t archive_version = 1;
 inline constexpr std::size_t archive_header_size = 128;
 inline constexpr std::uint32_t archive_block_size = 1U << 20U;
 inline constexpr std::string_view archived_segment_suffix = ".arc";
+/// What was a segment of the log, damaged: stands for the gap that it leaves.
+inline constexpr std::string_view damaged_segment_suffix = ".damaged";
 
 /// What an archived segment's header says.
 struct ArchivedHeader {
@@ -46,18 +48,19 @@ struct ArchivedHeader {
     std::uint64_t schema_hash = 0;
 };
 
-/// `0000000007.arc` for 7.
-[[nodiscard]] inline std::string archived_segment_name(std::uint64_t number) {
+/// `0000000007.arc` for 7, and `0000000007.damaged`.
+[[nodiscard]] inline std::string archived_segment_name(std::uint64_t number, std::string_view suffix = archived_segment_suffix) {
     std::string name = wal::segment_file_name(number);
     name.resize(name.size() - wal::segment_suffix.size());
-    return name.append(archived_segment_suffix);
+    return name.append(suffix);
 }
 /// The number in an archived segment's file name; nothing for any other name.
-[[nodiscard]] inline std::optional<std::uint64_t> parse_archived_segment_name(std::string_view name) {
-    if (!name.ends_with(archived_segment_suffix)) {
+[[nodiscard]] inline std::optional<std::uint64_t> parse_archived_segment_name(std::string_view name,
+                                                                              std::string_view suffix = archived_segment_suffix) {
+    if (!name.ends_with(suffix)) {
         return std::nullopt;
     }
-    name.remove_suffix(archived_segment_suffix.size());
+    name.remove_suffix(suffix.size());
     return wal::parse_segment_file_name(std::string{name}.append(wal::segment_suffix));
 }
 
@@ -307,11 +310,10 @@ template <typename Fill, typename Check>
 
 } // namespace detail
 
-/// Archives segment `number` of the log in `log`, which ended at `end`, as `path`: durably, as a whole, and read back. Every frame is
-/// checked on the way, so that damage is never archived: `Corrupt`. Otherwise `NoSpace`, `Io`, `OutOfMemory`. What is at `path` already is
-/// replaced. Returns the header written.
-[[nodiscard]] inline Result<ArchivedHeader> archive_segment(FileSystem& files, const std::string& log, const wal::LogPosition& end,
-                                                            FileSystem& archive, const std::string& path, Allocator& allocator) {
+/// Checks every frame of a segment of the log in `log`, which ended at `end`: what its header in an archive is to say. `Corrupt` where it
+/// is damaged.
+[[nodiscard]] inline Result<ArchivedHeader> check_segment(FileSystem& files, const std::string& log, const wal::LogPosition& end,
+                                                          Allocator& allocator) {
     const std::string source = wal::segment_path(log, end.segment);
     auto reader = wal::SegmentReader::open(files, source, allocator);
     if (!reader) {
@@ -337,6 +339,20 @@ template <typename Fill, typename Check>
         return Error{ErrorCode::Corrupt, source + ": damaged at offset " + std::to_string(offset) +
                                              ": it does not end as its successor says, and is not archived"};
     }
+    return header;
+}
+
+/// Archives segment `end.segment` of the log in `log`, which ended at `end`, as `path`: durably, as a whole, and read back. Every frame is
+/// checked on the way, so that damage is never archived: `Corrupt`. Otherwise `NoSpace`, `Io`, `OutOfMemory`. What is at `path` already is
+/// replaced. Returns the header written.
+[[nodiscard]] inline Result<ArchivedHeader> archive_segment(FileSystem& files, const std::string& log, const wal::LogPosition& end,
+                                                            FileSystem& archive, const std::string& path, Allocator& allocator) {
+    const auto checked = check_segment(files, log, end, allocator);
+    if (!checked) {
+        return checked.error().clone();
+    }
+    const ArchivedHeader& header = *checked;
+    const std::string source = wal::segment_path(log, end.segment);
     const auto file = files.open(source, FileMode::Read);
     if (!file) {
         return file.error().clone();

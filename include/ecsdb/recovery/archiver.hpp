@@ -32,9 +32,10 @@ namespace ecsdb {
 
 /// How far a database's archive has come.
 struct ArchiveState {
-    Result<void> working;      ///< Why the last attempt failed; it is repeated with the next segment or snapshot.
-    std::uint64_t version = 0; ///< Everything up to this version is in the archive.
-    std::uint64_t bytes = 0;   ///< Of the archive's files.
+    Result<void> working;          ///< Why the last attempt failed; it is repeated with the next segment or snapshot.
+    std::uint64_t version = 0;     ///< Everything up to this version is in the archive.
+    std::uint64_t bytes = 0;       ///< Of the archive's files.
+    std::vector<std::string> lost; ///< Versions below `version` that are not: their segments were damaged in the log.
 };
 
 namespace recovery {
@@ -70,6 +71,7 @@ struct ArchiveContents {
     wal::DatabaseId database{};
     List<ArchivedFile> segments;       ///< By number.
     List<ArchivedSnapshot> snapshots;  ///< By version, then epoch.
+    List<std::uint64_t> damaged;       ///< Segments that were damaged in the log, by number.
     std::vector<std::string> problems; ///< Files whose headers are damaged, or of another database.
 
     [[nodiscard]] bool empty() const noexcept { return segments.empty() && snapshots.empty(); }
@@ -82,6 +84,25 @@ struct ArchiveContents {
             sum += snapshot.bytes;
         }
         return sum;
+    }
+    /// What is missing for each damaged segment.
+    [[nodiscard]] std::vector<std::string> lost() const {
+        std::vector<std::string> lost;
+        for (const std::uint64_t number : damaged) {
+            std::uint64_t from = 1;
+            std::uint64_t to = 0;
+            for (const ArchivedFile& segment : segments) {
+                if (segment.header.end.segment < number) {
+                    from = segment.header.end.lsn + 1;
+                } else if (to == 0) {
+                    to = segment.header.first_lsn - 1;
+                }
+            }
+            lost.push_back(archived_segment_name(number, damaged_segment_suffix) + ": was damaged in the log: of versions " +
+                           std::to_string(from) + (to == 0 ? std::string{" and following"} : " to " + std::to_string(to)) +
+                           " there is no more than in snapshots");
+        }
+        return lost;
     }
 };
 
@@ -116,6 +137,8 @@ struct ArchiveContents {
             } else if (belongs((*opened)->header().database, path)) {
                 contents.segments.push_back({(*opened)->header(), size ? *size : 0});
             }
+        } else if (const auto damaged = parse_archived_segment_name(name, damaged_segment_suffix)) {
+            contents.damaged.push_back(*damaged);
         } else if (name.starts_with("snapshot-") && name.ends_with(".ecsdb")) {
             const auto opened = snapshot::BlockReader::open(files, path, allocator);
             if (!opened && !is_damage(opened.error())) {
@@ -132,6 +155,7 @@ struct ArchiveContents {
     }
     std::sort(contents.segments.begin(), contents.segments.end(),
               [](const ArchivedFile& a, const ArchivedFile& b) { return a.header.end.segment < b.header.end.segment; });
+    std::sort(contents.damaged.begin(), contents.damaged.end());
     std::sort(contents.snapshots.begin(), contents.snapshots.end(),
               [](const ArchivedSnapshot& a, const ArchivedSnapshot& b) { return a.lsn != b.lsn ? a.lsn < b.lsn : a.epoch < b.epoch; });
     return contents;
@@ -183,6 +207,7 @@ public:
             note_archived(contents_.segments.back().header.end);
         }
         bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        lost_ = contents_.lost();
         return {};
     }
 
@@ -235,6 +260,7 @@ public:
         }
         bytes_.store(contents_.bytes(), std::memory_order_relaxed);
         const std::lock_guard state_lock{state_mutex_};
+        lost_ = contents_.lost();
         if (done) {
             failure_.reset();
         } else {
@@ -255,6 +281,7 @@ public:
         state.version = archived_lsn();
         state.bytes = bytes_.load(std::memory_order_relaxed);
         const std::lock_guard lock{state_mutex_};
+        state.lost = lost_;
         if (failure_) {
             state.working = failure_->clone();
         }
@@ -263,7 +290,7 @@ public:
 
 private:
     void note_archived(const wal::LogPosition& end) noexcept {
-        archived_lsn_.store(end.lsn, std::memory_order_release);
+        archived_lsn_.store(std::max(archived_lsn(), end.lsn), std::memory_order_release);
         archived_segment_.store(end.segment, std::memory_order_release);
         if (hold_) {
             hold_->advance(first_unarchived());
@@ -273,46 +300,112 @@ private:
         return contents_.segments.empty() ? 0 : contents_.segments.back().header.end.segment;
     }
 
+    /// A segment that has a successor.
+    struct Closed {
+        wal::LogPosition end;
+        bool damaged = false;
+    };
+
     /// From the newest segment back along the chain to the first that is archived already, or gone; then forward.
     [[nodiscard]] Result<void> archive_segments() {
-        List<wal::LogPosition> ends;
-        for (std::uint64_t number = manifest_->manifest().newest_segment; number > newest_archived();) {
+        const std::uint64_t needed = manifest_->manifest().first_needed_segment; // what lies before is in the snapshot
+        const std::uint64_t done = first_unarchived() - 1;
+        List<Closed> closed;
+        for (std::uint64_t number = manifest_->manifest().newest_segment; number > done;) {
             const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, number), *allocator_);
+            const bool known = !closed.empty() && closed[closed.size() - 1].end.segment == number;
             if (!reader && reader.error().code() == ErrorCode::NotFound) {
                 // Dropped before there was an archive: that begins with its successor.
-                if (!ends.empty()) {
-                    ends.pop_back();
+                if (known) {
+                    closed.pop_back();
                 }
                 break;
+            }
+            if (!reader && reader.error().code() == ErrorCode::Corrupt && number < needed && known) {
+                // Only it could say where the one before it ended: what that holds beyond may be of a history given up.
+                closed[closed.size() - 1].damaged = true;
+                const auto before = segment_before(number);
+                if (!before) {
+                    return before.error().clone().in("archive");
+                }
+                number = *before;
+                if (number > done) {
+                    closed.push_back({{number, 0, 0, 0, 0}, true});
+                }
+                continue;
             }
             if (!reader) {
                 return reader.error().clone().in("archive");
             }
-            if (const wal::LogPosition& previous = reader->header().previous; previous.segment > newest_archived()) {
-                ends.push_back(previous);
+            if (const wal::LogPosition& previous = reader->header().previous; previous.segment > done) {
+                closed.push_back({previous, false});
             }
             number = reader->header().previous.segment;
         }
-        for (std::size_t i = ends.size(); i-- > 0;) {
-            // Before the log's first segment, so that there is never a segment and nothing to replay it onto.
-            if (contents_.segments.empty() && contents_.snapshots.empty()) {
-                if (auto written = archive_beginning(ends[i]); !written) {
-                    return std::move(written).error().in("archive");
-                }
+        for (std::size_t i = closed.size(); i-- > 0;) {
+            const wal::LogPosition& end = closed[i].end;
+            auto archived = closed[i].damaged ? Result<void>{Error{ErrorCode::Corrupt, ""}} : archive_one(end);
+            // The archive's own copy may be what is damaged, too.
+            const bool damaged = !archived && archived.error().code() == ErrorCode::Corrupt && end.segment < needed &&
+                                 (closed[i].damaged || is_damaged(end));
+            if (damaged) {
+                archived = set_aside(end.segment);
             }
-            const std::string path = directory_ + '/' + archived_segment_name(ends[i].segment);
-            auto archived = archive_segment(*files_, log_, ends[i], *files_, path, *allocator_);
             if (!archived) {
                 return std::move(archived).error().in("archive");
             }
-            ECSDB_KILL_POINT("archive: segment archived");
-            const auto size = files_->file_size(path);
-            contents_.database = archived->database;
-            contents_.segments.push_back({*archived, size ? *size : 0});
-            note_archived(ends[i]);
-            messages_(Severity::Debug, [&] { return path + ": archived, up to version " + std::to_string(ends[i].lsn); });
+            note_archived(end);
         }
         return {};
+    }
+    [[nodiscard]] Result<void> archive_one(const wal::LogPosition& end) {
+        // Before the log's first segment, so that there is never a segment and nothing to replay it onto.
+        if (contents_.segments.empty() && contents_.snapshots.empty()) {
+            if (auto written = archive_beginning(end); !written) {
+                return written;
+            }
+        }
+        const std::string path = directory_ + '/' + archived_segment_name(end.segment);
+        auto archived = archive_segment(*files_, log_, end, *files_, path, *allocator_);
+        if (!archived) {
+            return std::move(archived).error();
+        }
+        ECSDB_KILL_POINT("archive: segment archived");
+        const auto size = files_->file_size(path);
+        contents_.database = archived->database;
+        contents_.segments.push_back({*archived, size ? *size : 0});
+        messages_(Severity::Debug, [&] { return path + ": archived, up to version " + std::to_string(end.lsn); });
+        return {};
+    }
+    [[nodiscard]] bool is_damaged(const wal::LogPosition& end) {
+        const auto checked = check_segment(*files_, log_, end, *allocator_);
+        return !checked && checked.error().code() == ErrorCode::Corrupt;
+    }
+    /// The highest number below `number` in the log; 0 where there is none.
+    [[nodiscard]] Result<std::uint64_t> segment_before(std::uint64_t number) {
+        const auto names = files_->list(log_);
+        if (!names) {
+            return names.error().clone();
+        }
+        std::uint64_t before = 0;
+        for (const std::string& name : *names) {
+            const std::uint64_t found = wal::parse_segment_file_name(name).value_or(0);
+            before = found < number ? std::max(before, found) : before;
+        }
+        return before;
+    }
+    /// A damaged segment of which nothing is needed any more: it goes into the archive as it is, where it stands for a gap. Waiting for it
+    /// to become whole would keep the log from ever being let go.
+    [[nodiscard]] Result<void> set_aside(std::uint64_t number) {
+        const std::string path = directory_ + '/' + archived_segment_name(number, damaged_segment_suffix);
+        const auto fill = [&](File& out) { return copy_bytes(wal::segment_path(log_, number), out); };
+        auto copied = detail::write_checked(*files_, path, fill, [](const std::string&) { return Result<void>{}; });
+        const bool known = std::find(contents_.damaged.begin(), contents_.damaged.end(), number) != contents_.damaged.end();
+        if (copied && !known) {
+            contents_.damaged.push_back(number);
+            messages_(Severity::Error, [&] { return path + ": a damaged segment of the log; what it held cannot be restored"; });
+        }
+        return copied;
     }
 
     /// The empty database as a snapshot, where this is the log's beginning: it, too, has to have something to be replayed onto.
@@ -381,26 +474,27 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<void> copy_checked(const std::string& from, const std::string& to, const SnapshotFile& expected) {
+    [[nodiscard]] Result<void> copy_bytes(const std::string& from, File& out) {
         const auto file = files_->open(from, FileMode::Read);
         if (!file) {
             return file.error().clone();
         }
-        const auto fill = [&](File& out) -> Result<void> {
-            ByteBuffer buffer{*allocator_};
-            std::byte* const room = buffer.extend(std::size_t{256} << 10U);
-            for (std::uint64_t offset = 0; room != nullptr;) {
-                const auto read = (*file)->pread({room, buffer.size()}, offset);
-                if (!read || *read == 0) {
-                    return read ? Result<void>{} : Result<void>{read.error().clone()};
-                }
-                if (auto written = out.pwrite({room, *read}, offset); !written) {
-                    return written;
-                }
-                offset += *read;
+        ByteBuffer buffer{*allocator_};
+        std::byte* const room = buffer.extend(std::size_t{256} << 10U);
+        for (std::uint64_t offset = 0; room != nullptr;) {
+            const auto read = (*file)->pread({room, buffer.size()}, offset);
+            if (!read || *read == 0) {
+                return read ? Result<void>{} : Result<void>{read.error().clone()};
             }
-            return Error{ErrorCode::OutOfMemory, "no memory to copy a snapshot"};
-        };
+            if (auto written = out.pwrite({room, *read}, offset); !written) {
+                return written;
+            }
+            offset += *read;
+        }
+        return Error{ErrorCode::OutOfMemory, "no memory to copy a file"};
+    }
+    [[nodiscard]] Result<void> copy_checked(const std::string& from, const std::string& to, const SnapshotFile& expected) {
+        const auto fill = [&](File& out) { return copy_bytes(from, out); };
         const auto check = [&](const std::string& staged) -> Result<void> {
             const auto found = snapshot::check_snapshot(*files_, staged, *allocator_);
             if (!found) {
@@ -443,6 +537,13 @@ private:
                 }
                 contents_.segments.erase(contents_.segments.begin());
             }
+            while (!contents_.damaged.empty() && !contents_.segments.empty() &&
+                   contents_.damaged.front() < contents_.segments.front().header.end.segment) {
+                if (auto removed = remove(archived_segment_name(contents_.damaged.front(), damaged_segment_suffix)); !removed) {
+                    return removed;
+                }
+                contents_.damaged.erase(contents_.damaged.begin());
+            }
             if (auto synced = files_->sync_directory(directory_); !synced) {
                 return synced;
             }
@@ -469,6 +570,7 @@ private:
     Owner<wal::SegmentHolds::Hold> hold_; ///< On what is not in the archive.
     std::mutex state_mutex_;
     std::optional<Error> failure_;
+    std::vector<std::string> lost_;
     std::atomic<bool> due_{false};
     Doorbell bell_;
     Owner<Thread> thread_; // goes first
