@@ -220,6 +220,40 @@ TEST_CASE("a damaged segment that nothing needs any more leaves a gap that is na
     }
 }
 
+TEST_CASE("behind a gap the next snapshot is full, so that the archive has one to go on from", "[recovery][archive][fault]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    auto options = archived(files);
+    options.incremental_snapshots = 100;
+    options.incremental_percent = 1000;
+    std::string hit;
+    {
+        auto without = options;
+        without.archive_directory.clear();
+        World world = open_or_fail(without);
+        run(world, workload, 0, 30);
+        REQUIRE(world.snapshot_state().builds_on != 0);
+        const auto logs = files_below(files, "world/log");
+        hit = logs[logs.size() - 3];
+    }
+    flip(files, hit, 4096 + 60, 2);
+    World world = open_or_fail(options);
+    require(ecsdb::archive_now(world.engine()));
+    REQUIRE_FALSE(ecsdb::archive_state(world.engine())->lost.empty());
+    run(world, workload, 30, 36);
+    CHECK(world.snapshot_state().builds_on == 0);
+    const std::uint64_t full = world.version();
+    run(world, workload, 36, 42);
+    CHECK(world.snapshot_state().builds_on == 1);
+    require(ecsdb::archive_now(world.engine()));
+    const auto report = proven(files);
+    INFO(told(report));
+    REQUIRE_FALSE(report.versions.empty());
+    CHECK(report.versions.at(0).from == full);
+    CHECK(report.versions.at(0).to == world.version());
+    check_restorable(files, workload, report, 3);
+}
+
 TEST_CASE("a damaged segment that recovery needs is not passed by", "[recovery][archive][fault]") {
     SimulatedFileSystem files;
     Workload workload;

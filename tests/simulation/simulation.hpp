@@ -367,8 +367,10 @@ private:
         }
         expect(report.version == version, "the report names another version");
         note(world.read().hash());
-        for (auto& [known, attempt] : oracle_.left_below(version)) {
-            history_[known] = attempt;
+        if (!tainted) {
+            for (auto& [known, attempt] : oracle_.left_below(version)) {
+                history_[known] = attempt;
+            }
         }
         history_.erase(history_.upper_bound(version), history_.end());
         reach(version, state);
@@ -854,13 +856,15 @@ private:
         if (!report) {
             return expect(report.error().code() == ErrorCode::NotFound, "an archive could not be read");
         }
-        if (archive_is_late_ && report->snapshots == 0) {
-            return; // it has a part of the log, and waits for a snapshot to put it onto
+        if (archive_is_late_ && report->versions.empty()) {
+            return; // it has a part of the log, and waits for a full snapshot to put it onto
         }
-        // A lying disk may have damaged what only an archive begun after it would still need; nothing else leaves a gap.
+        // A lying disk may have damaged or lost what only an archive begun after it would still need; nothing else leaves a gap.
         bool gap = false;
         for (const std::string& fault : report->faults) {
-            gap = gap || (archive_is_late_ && fault.find(": was damaged in the log: ") != std::string::npos);
+            const bool damaged = fault.find(": was damaged in the log: ") != std::string::npos;
+            const bool lost = fault.find(": the log does not lead on from it") != std::string::npos;
+            gap = gap || (archive_is_late_ && (damaged || lost));
             if (!gap) {
                 return fail("archive: " + fault);
             }

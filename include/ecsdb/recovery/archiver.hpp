@@ -206,7 +206,7 @@ public:
         if (!contents_.segments.empty()) {
             note_archived(contents_.segments.back().header.end);
         }
-        bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        note_contents();
         lost_ = contents_.lost();
         return {};
     }
@@ -258,7 +258,7 @@ public:
         if (done) {
             done = retain();
         }
-        bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        note_contents();
         const std::lock_guard state_lock{state_mutex_};
         lost_ = contents_.lost();
         if (done) {
@@ -275,6 +275,10 @@ public:
     /// Segments below it are in the archive. Acquire pairs with the release in `note_archived`.
     [[nodiscard]] std::uint64_t first_unarchived() const noexcept { return archived_segment_.load(std::memory_order_acquire) + 1; }
     [[nodiscard]] std::uint64_t archived_lsn() const noexcept { return archived_lsn_.load(std::memory_order_acquire); }
+
+    /// Whether no snapshot in the archive leads into its newest segments: the database's newest full one is older than the log there was
+    /// when archiving began, or than a gap. What comes next can be restored only once there is a full one.
+    [[nodiscard]] bool wants_full_snapshot() const noexcept { return wants_full_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] ArchiveState state() {
         ArchiveState state;
@@ -295,6 +299,17 @@ private:
         if (hold_) {
             hold_->advance(first_unarchived());
         }
+    }
+    void note_contents() noexcept {
+        bytes_.store(contents_.bytes(), std::memory_order_relaxed);
+        const List<ArchivedFile>& segments = contents_.segments;
+        std::size_t first = segments.empty() ? 0 : segments.size() - 1;
+        while (first != 0 && segments[first].header.previous_segment == segments[first - 1].header.end.segment) {
+            --first;
+        }
+        const List<ArchivedSnapshot>& snapshots = contents_.snapshots;
+        wants_full_.store(snapshots.empty() || (!segments.empty() && snapshots.back().lsn + 1 < segments[first].header.first_lsn),
+                          std::memory_order_relaxed);
     }
     [[nodiscard]] std::uint64_t newest_archived() const noexcept {
         return contents_.segments.empty() ? 0 : contents_.segments.back().header.end.segment;
@@ -567,6 +582,7 @@ private:
     std::atomic<std::uint64_t> archived_segment_{0};
     std::atomic<std::uint64_t> archived_lsn_{0};
     std::atomic<std::uint64_t> bytes_{0};
+    std::atomic<bool> wants_full_{false};
     Owner<wal::SegmentHolds::Hold> hold_; ///< On what is not in the archive.
     std::mutex state_mutex_;
     std::optional<Error> failure_;
