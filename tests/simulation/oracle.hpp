@@ -38,7 +38,7 @@ public:
     /// From `moment` on the state of `version` may be found: to be said before the transaction is given to the database. Returns a name for
     /// the attempt.
     std::uint64_t attempt(std::size_t moment, std::uint64_t version, State state) {
-        attempts_.push_back({version, moment, never, std::make_shared<const State>(std::move(state)), ++last_name_});
+        attempts_.push_back({version, moment, never, std::make_shared<const State>(std::move(state)), ++last_name_, true});
         return last_name_;
     }
     /// That attempt never happened, whatever the disk does: the database refused it.
@@ -97,11 +97,12 @@ public:
         }
         return states;
     }
-    /// The states that lead to `version`, where a history begins with it in doubt.
+    /// The states that lead to `version`, where a history begins with it in doubt; not those of which a lying disk leaves open whether they
+    /// do.
     [[nodiscard]] std::map<std::uint64_t, std::shared_ptr<const State>> left_below(std::uint64_t version) const {
         std::map<std::uint64_t, std::shared_ptr<const State>> states;
         for (const Attempt& attempt : attempts_) {
-            if (attempt.version <= version && attempt.from == 0) {
+            if (attempt.version <= version && attempt.from == 0 && attempt.leads_on) {
                 states[attempt.version] = attempt.state;
             }
         }
@@ -121,7 +122,7 @@ public:
         std::map<std::uint64_t, Attempt> left;
         for (const Attempt& attempt : attempts_) {
             if (attempt.version >= least && attempt.from <= moment && moment <= attempt.until) {
-                left[attempt.version] = {attempt.version, 0, never, attempt.state, attempt.name};
+                left[attempt.version] = {attempt.version, 0, never, attempt.state, attempt.name, attempt.leads_on};
             }
         }
         attempts_.clear();
@@ -136,6 +137,7 @@ public:
         for (Attempt& attempt : attempts_) {
             attempt.from = 0;
             attempt.until = never;
+            attempt.leads_on = false;
         }
         promise(0);
     }
@@ -148,6 +150,7 @@ private:
         std::size_t until;
         std::shared_ptr<const State> state;
         std::uint64_t name;
+        bool leads_on; ///< To the next one.
     };
     struct Promise {
         std::size_t moment;

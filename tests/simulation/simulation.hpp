@@ -367,10 +367,8 @@ private:
         }
         expect(report.version == version, "the report names another version");
         note(world.read().hash());
-        if (!tainted) {
-            for (auto& [known, attempt] : oracle_.left_below(version)) {
-                history_[known] = attempt;
-            }
+        for (auto& [known, attempt] : oracle_.left_below(version)) {
+            history_[known] = attempt;
         }
         history_.erase(history_.upper_bound(version), history_.end());
         reach(version, state);
