@@ -254,6 +254,27 @@ TEST_CASE("behind a gap the next snapshot is full, so that the archive has one t
     check_restorable(files, workload, report, 3);
 }
 
+TEST_CASE("a log file that holds the segment after it does not lead archiving in a circle", "[recovery][archive][fault]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    const auto options = archived(files);
+    auto without = options;
+    without.archive_directory.clear();
+    {
+        World world = open_or_fail(without);
+        run(world, workload, 0, 24, 100);
+        const auto logs = files_below(files, "world/log");
+        REQUIRE(logs.size() > 5);
+        require(world.snapshot());
+        run(world, workload, 24, 26, 100);
+        write_file(files, logs[2], contents_of(files, logs[3]));
+    }
+    World world = open_or_fail(options);
+    require(ecsdb::archive_now(world.engine()));
+    CHECK_FALSE(ecsdb::archive_state(world.engine())->lost.empty());
+    CHECK(ecsdb::archive_state(world.engine())->version == world.version());
+}
+
 TEST_CASE("a damaged segment that recovery needs is not passed by", "[recovery][archive][fault]") {
     SimulatedFileSystem files;
     Workload workload;

@@ -310,12 +310,25 @@ template <typename Fill, typename Check>
 
 } // namespace detail
 
+/// Opens segment `number` of the log in `log`. `Corrupt` where its file holds another one, or one that follows itself: whoever goes back
+/// along the chain must get somewhere.
+[[nodiscard]] inline Result<wal::SegmentReader> open_segment(FileSystem& files, const std::string& log, std::uint64_t number,
+                                                             Allocator& allocator) {
+    const std::string path = wal::segment_path(log, number);
+    auto reader = wal::SegmentReader::open(files, path, allocator);
+    if (reader && (reader->header().number != number || reader->header().previous.segment >= number)) {
+        return Error{ErrorCode::Corrupt, path + ": holds segment " + std::to_string(reader->header().number) + ", which follows segment " +
+                                             std::to_string(reader->header().previous.segment)};
+    }
+    return reader;
+}
+
 /// Checks every frame of a segment of the log in `log`, which ended at `end`: what its header in an archive is to say. `Corrupt` where it
 /// is damaged.
 [[nodiscard]] inline Result<ArchivedHeader> check_segment(FileSystem& files, const std::string& log, const wal::LogPosition& end,
                                                           Allocator& allocator) {
     const std::string source = wal::segment_path(log, end.segment);
-    auto reader = wal::SegmentReader::open(files, source, allocator);
+    auto reader = open_segment(files, log, end.segment, allocator);
     if (!reader) {
         return std::move(reader).error();
     }

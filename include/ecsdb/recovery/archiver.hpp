@@ -327,7 +327,7 @@ private:
         const std::uint64_t done = first_unarchived() - 1;
         List<Closed> closed;
         for (std::uint64_t number = manifest_->manifest().newest_segment; number > done;) {
-            const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, number), *allocator_);
+            const auto reader = open_segment(*files_, log_, number, *allocator_);
             const bool known = !closed.empty() && closed[closed.size() - 1].end.segment == number;
             if (!reader && reader.error().code() == ErrorCode::NotFound) {
                 // Dropped before there was an archive: that begins with its successor.
@@ -425,7 +425,7 @@ private:
 
     /// The empty database as a snapshot, where this is the log's beginning: it, too, has to have something to be replayed onto.
     [[nodiscard]] Result<void> archive_beginning(const wal::LogPosition& first) {
-        const auto reader = wal::SegmentReader::open(*files_, wal::segment_path(log_, first.segment), *allocator_);
+        const auto reader = open_segment(*files_, log_, first.segment, *allocator_);
         if (!reader || reader->header().first_lsn != 1) {
             return reader ? Result<void>{} : Result<void>{reader.error().clone()};
         }
