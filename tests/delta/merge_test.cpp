@@ -337,6 +337,12 @@ TEST_CASE("without memory a merge says so", "[delta]") {
     CHECK(result.error().code() == ErrorCode::OutOfMemory);
 }
 
+TEST_CASE("deltas that name entities of several shards are not merged", "[delta]") {
+    const Bytes here = entities_step(0, one, {});
+    CHECK(merge_error(std::array{here, bytes_of({1, 0, 1, 1, 1, 0, 4, 0, 8, 0, 1})}) == ErrorCode{});
+    CHECK(merge_error(std::array{here, bytes_of({1, 0, 1, 1, 1, 5, 4, 0, 8, 0, 1})}) == ErrorCode::WrongShard);
+}
+
 TEST_CASE("created and destroyed leaves a spent generation, and no rows or versions", "[delta]") {
     const Bytes result = merged(std::array{entities_step(0, one, {}), row_step(1, RowChangeKind::Added, row_a, row_a),
                                            row_step(2, RowChangeKind::Changed, row_a, row_b), entities_step(3, {}, one)});

@@ -146,6 +146,10 @@ TEST_CASE("sections without content, out of order or in a wrong place are refuse
     CHECK(code_of(twice) == ErrorCode::Corrupt);
     twice[8 + 2] = std::byte{4};
     CHECK(code_of(twice) == ErrorCode{});
+    Bytes shards = with_section(1, 0, {0, 5, 0, 1});
+    CHECK(code_of(shards) == ErrorCode{});
+    shards.insert(shards.end(), {std::byte{1}, std::byte{1}, std::byte{4}, std::byte{0}, std::byte{6}, std::byte{0}, std::byte{1}});
+    CHECK(code_of(shards) == ErrorCode::Corrupt); // entities of two shards
 }
 
 TEST_CASE("runs that break the canonical order are refused", "[delta]") {

@@ -2,7 +2,7 @@
 #include "ecsdb/delta/merge.hpp"
 #include "ecsdb/delta/validate.hpp"
 #include "ecsdb/transaction/apply_delta.hpp"
-#include "fuzz/fuzz.hpp"
+#include "fuzz/deltas.hpp"
 #include "simulation/program.hpp"
 
 using namespace ecsdb;
@@ -56,16 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         fuzz::require(fuzz::is_refusal(view.error()), "a delta is refused as such");
         return 0;
     }
-    // A few bytes may name billions of entities; that is looked at elsewhere, and slow.
-    std::uint64_t named = 0;
-    view->for_each_section([&](const delta::Section& section) {
-        if (section.is(delta::SectionKind::Entities)) {
-            delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) { named += range.count; });
-        } else if (section.has_rows()) {
-            delta::DeltaView::for_each_run(section, [&](const delta::Run& run) { named += run.count; });
-        }
-    });
-    if (named > 5000) {
+    if (fuzz::names_many(*view)) {
         return 0;
     }
     const auto valid = delta::validate(*view, *schema);

@@ -1,9 +1,8 @@
 // Any bytes as a saved delta, after one that says whether its checksums are made right: refused without a trace, or applied, and then what
 // is told of it by two views does the same to another database.
 #include "ecsdb/delta/envelope.hpp"
-#include "ecsdb/delta/validate.hpp"
 #include "ecsdb/saves.hpp"
-#include "fuzz/fuzz.hpp"
+#include "fuzz/deltas.hpp"
 #include "simulation/program.hpp"
 
 using namespace ecsdb;
@@ -35,22 +34,11 @@ std::vector<std::byte> sealed(std::span<const std::byte> input) {
     return file;
 }
 
-/// A few bytes may name billions of entities; that is looked at elsewhere, and slow.
+/// Whether it is better left alone.
 bool names_many(std::span<const std::byte> file) {
     const auto opened = delta::open_envelope(file);
     const auto view = opened ? delta::DeltaView::parse(opened->delta) : Result<delta::DeltaView>{opened.error().clone()};
-    if (!view) {
-        return false;
-    }
-    std::uint64_t named = 0;
-    view->for_each_section([&](const delta::Section& section) {
-        if (section.is(delta::SectionKind::Entities)) {
-            delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) { named += range.count; });
-        } else if (section.has_rows()) {
-            delta::DeltaView::for_each_run(section, [&](const delta::Run& run) { named += run.count; });
-        }
-    });
-    return named > 5000;
+    return view && fuzz::names_many(*view);
 }
 
 /// Whether `world`, which is empty, took the file.

@@ -254,6 +254,25 @@ TEST_CASE("behind a gap the next snapshot is full, so that the archive has one t
     check_restorable(files, workload, report, 3);
 }
 
+TEST_CASE("while an archive fails snapshots stay incremental", "[recovery][archive][fault]") {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    Workload workload;
+    auto options = archived(files);
+    options.incremental_snapshots = 100;
+    options.incremental_percent = 1000;
+    World world = open_or_fail(options);
+    run(world, workload, 0, 6);
+    require(ecsdb::archive_now(world.engine()));
+    files.inject({.operation = FileOperation::Write, .code = ErrorCode::NoSpace, .sticky = true, .path_part = "archive/"});
+    run(world, workload, 6, 24);
+    REQUIRE_FALSE(ecsdb::archive_state(world.engine())->working);
+    CHECK(world.snapshot_state().builds_on == 3);
+    files.clear_faults();
+    require(ecsdb::archive_now(world.engine()));
+    CHECK(proven(disk).sound());
+}
+
 TEST_CASE("a log file that holds the segment after it does not lead archiving in a circle", "[recovery][archive][fault]") {
     SimulatedFileSystem files;
     Workload workload;
@@ -273,6 +292,45 @@ TEST_CASE("a log file that holds the segment after it does not lead archiving in
     require(ecsdb::archive_now(world.engine()));
     CHECK_FALSE(ecsdb::archive_state(world.engine())->lost.empty());
     CHECK(ecsdb::archive_state(world.engine())->version == world.version());
+}
+
+TEST_CASE("a log file that is gone before it was archived is told at once", "[recovery][archive][fault]") {
+    SimulatedFileSystem files;
+    Workload workload;
+    auto options = archived(files);
+    std::vector<std::string> errors;
+    options.messages = {[](void* context, const ecsdb::Message& message) {
+                            if (message.severity == ecsdb::Severity::Error) {
+                                static_cast<std::vector<std::string>*>(context)->emplace_back(message.text);
+                            }
+                        },
+                        &errors};
+    std::string hit;
+    {
+        World world = open_or_fail(options);
+        run(world, workload, 0, 12);
+        require(ecsdb::archive_now(world.engine()));
+    }
+    auto without = options;
+    without.archive_directory.clear();
+    {
+        World world = open_or_fail(without);
+        run(world, workload, 12, 24, 100);
+        const auto logs = files_below(files, "world/log");
+        hit = logs[logs.size() - 3];
+        require(world.snapshot());
+    }
+    if (*files.exists(hit)) {
+        REQUIRE(files.remove(hit));
+    }
+    World world = open_or_fail(options);
+    run(world, workload, 24, 30);
+    require(ecsdb::archive_now(world.engine()));
+    REQUIRE(ecsdb::archive_state(world.engine())->lost.size() == 1);
+    CHECK(ecsdb::archive_state(world.engine())->lost[0].find(".arc: is not there: of versions ") != std::string::npos);
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].find(hit + ": gone before it was archived") != std::string::npos);
+    CHECK_FALSE(proven(files).sound());
 }
 
 TEST_CASE("a damaged segment that recovery needs is not passed by", "[recovery][archive][fault]") {

@@ -1,6 +1,6 @@
 #include "ecsdb/recovery/archived_segment.hpp"
 
-#include "ecsdb/recovery/archiver.hpp"
+#include "ecsdb/recovery/archive_contents.hpp"
 #include "recovery/files_fixture.hpp"
 
 #include <random>

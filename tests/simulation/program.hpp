@@ -87,8 +87,8 @@ struct Thing {
     /// The version that last came as a whole (`restore`, `apply_delta`) and made it what it is. What an older snapshot and the log make of
     /// its pose and count is one of several things.
     std::uint64_t whole_at = 0;
-    std::uint64_t born =
-        0; ///< Which creation it comes from: going back to a saved state gives ids back, and one of them may be given again.
+    /// Which creation it comes from: going back to a saved state gives ids back, and one of them may be given again.
+    std::uint64_t born = 0;
 
     friend bool operator==(const Thing&, const Thing&) = default;
 };

@@ -5,6 +5,7 @@
 #include "ecsdb/delta/encoder.hpp"
 #include "ecsdb/delta/validate.hpp"
 
+#include <optional>
 #include <vector>
 
 namespace ecsdb::delta {
@@ -35,6 +36,10 @@ public:
         }
         if (Result<void> valid = validate(*parsed, checks_); !valid) {
             return valid;
+        }
+        if (!is_of_one_shard(*parsed)) {
+            return Error{ErrorCode::WrongShard, "names entities of shard " + std::to_string(other_shard_) +
+                                                    ", and one before it those of " + std::to_string(*shard_)};
         }
         room_ += bytes.size();
         if (!within_limit(*parsed)) {
@@ -150,6 +155,17 @@ private:
             std::copy_n(masks.data() + i * count, count, words);
         }
     };
+
+    [[nodiscard]] bool is_of_one_shard(const DeltaView& delta) noexcept {
+        bool same = true;
+        delta.for_each_section([&](const Section& section) {
+            if (section.is(SectionKind::Entities)) {
+                same = section.id == shard_.value_or(section.id);
+                (same ? shard_.emplace() : other_shard_) = section.id;
+            }
+        });
+        return same;
+    }
 
     [[nodiscard]] bool within_limit(const DeltaView& delta) noexcept {
         delta.for_each_section([this](const Section& section) {
@@ -363,6 +379,8 @@ private:
     ValueChecks checks_;
     Header header_;
     std::uint32_t deltas_ = 0;
+    std::optional<std::uint64_t> shard_; // of the entities named so far
+    std::uint64_t other_shard_ = 0;
     std::uint64_t room_ = 0;
     std::uint64_t held_ = 0;
     std::vector<LifeEvent> lives_;
@@ -380,8 +398,9 @@ private:
 ///
 /// An entity created and destroyed leaves only that its generation is spent; a row removed and added again was replaced, that is, changed
 /// in all fields; versions are summed. The result is canonical, whatever the deltas were cut into, and keeps the last time, tick and clock,
-/// and the origin if all share it. Fails with `Gap`, `Corrupt` (also where deltas contradict each other), `Unsupported`, `OutOfMemory`, or
-/// `InvalidArgument` for no delta or too many entities (`merge_expansion_limit`); `out` then holds nothing of use.
+/// and the origin if all share it. Fails with `Gap`, `Corrupt` (also where deltas contradict each other), `WrongShard` (they name entities
+/// of several), `Unsupported`, `OutOfMemory`, or `InvalidArgument` for no delta or too many entities (`merge_expansion_limit`); `out` then
+/// holds nothing of use.
 ///
 /// Sections this version does not know are left out. Cost: n log n in the rows; memory for all of them.
 [[nodiscard]] inline Result<void> merge(const Schema& schema, std::span<const std::span<const std::byte>> deltas, ByteBuffer& out,

@@ -314,6 +314,9 @@ public:
             if (section.kind < last_kind || (section.kind == last_kind && section.id <= last_id)) {
                 return corrupt("sections are not in order", start);
             }
+            if (section.kind == last_kind && section.is(SectionKind::Entities)) {
+                return corrupt("there may be one section of entities only", start);
+            }
             last_kind = section.kind;
             last_id = section.id;
             std::size_t inside = 0;

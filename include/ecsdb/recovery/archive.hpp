@@ -185,7 +185,7 @@ private:
     }
     ArchiveReport report;
     report.faults = std::move(contents->problems);
-    for (std::string& lost : contents->lost()) {
+    for (std::string& lost : contents->lost_to_damage()) {
         report.faults.push_back(directory + '/' + std::move(lost));
     }
     report.segments = contents->segments.size();

@@ -310,15 +310,14 @@ template <typename Fill, typename Check>
 
 } // namespace detail
 
-/// Opens segment `number` of the log in `log`. `Corrupt` where its file holds another one, or one that follows itself: whoever goes back
-/// along the chain must get somewhere.
+/// Opens segment `number` of the log in `log`. `Corrupt` where its file holds another one: a header names only lower numbers than its own
+/// as what it follows, so that whoever goes back along the chain arrives.
 [[nodiscard]] inline Result<wal::SegmentReader> open_segment(FileSystem& files, const std::string& log, std::uint64_t number,
                                                              Allocator& allocator) {
     const std::string path = wal::segment_path(log, number);
     auto reader = wal::SegmentReader::open(files, path, allocator);
-    if (reader && (reader->header().number != number || reader->header().previous.segment >= number)) {
-        return Error{ErrorCode::Corrupt, path + ": holds segment " + std::to_string(reader->header().number) + ", which follows segment " +
-                                             std::to_string(reader->header().previous.segment)};
+    if (reader && reader->header().number != number) {
+        return Error{ErrorCode::Corrupt, path + ": holds segment " + std::to_string(reader->header().number)};
     }
     return reader;
 }

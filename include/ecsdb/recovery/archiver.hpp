@@ -8,7 +8,7 @@
 #include "ecsdb/core/owner.hpp"
 #include "ecsdb/core/thread.hpp"
 #include "ecsdb/core/wake_up.hpp"
-#include "ecsdb/recovery/archived_segment.hpp"
+#include "ecsdb/recovery/archive_contents.hpp"
 #include "ecsdb/recovery/manifest_keeper.hpp"
 #include "ecsdb/schema/encode.hpp"
 #include "ecsdb/snapshot/writer.hpp"
@@ -33,9 +33,9 @@ namespace ecsdb {
 /// How far a database's archive has come.
 struct ArchiveState {
     Result<void> working;          ///< Why the last attempt failed; it is repeated with the next segment or snapshot.
-    std::uint64_t version = 0;     ///< Everything up to this version is in the archive.
+    std::uint64_t version = 0;     ///< Everything up to this version is in the archive, but for what is in `lost`.
     std::uint64_t bytes = 0;       ///< Of the archive's files.
-    std::vector<std::string> lost; ///< Versions below `version` that are not: their segments were damaged in the log.
+    std::vector<std::string> lost; ///< Segments that were damaged in the log, or gone, and which versions cannot be had for that.
 };
 
 namespace recovery {
@@ -45,121 +45,6 @@ struct ArchiveLimits {
     std::uint64_t bytes = 0;
     std::uint64_t seconds = 0;
 };
-
-/// `snapshot-41-3.ecsdb` for version 41, taken in epoch 3.
-[[nodiscard]] inline std::string archived_snapshot_name(std::uint64_t lsn, std::uint32_t epoch) {
-    return "snapshot-" + std::to_string(lsn) + '-' + std::to_string(epoch) + ".ecsdb";
-}
-
-/// A segment in an archive.
-struct ArchivedFile {
-    ArchivedHeader header;
-    std::uint64_t bytes = 0;
-};
-/// A snapshot in an archive: a snapshot file as it was.
-struct ArchivedSnapshot {
-    std::string name;
-    std::uint64_t lsn = 0;
-    std::uint32_t epoch = 0;
-    std::uint64_t time = 0; ///< Of its last transaction, microseconds since 1970 UTC.
-    std::uint64_t schema_hash = 0;
-    std::uint64_t bytes = 0;
-};
-
-/// What lies in an archive, by the headers of its files.
-struct ArchiveContents {
-    wal::DatabaseId database{};
-    List<ArchivedFile> segments;       ///< By number.
-    List<ArchivedSnapshot> snapshots;  ///< By version, then epoch.
-    List<std::uint64_t> damaged;       ///< Segments that were damaged in the log, by number.
-    std::vector<std::string> problems; ///< Files whose headers are damaged, or of another database.
-
-    [[nodiscard]] bool empty() const noexcept { return segments.empty() && snapshots.empty(); }
-    [[nodiscard]] std::uint64_t bytes() const noexcept {
-        std::uint64_t sum = 0;
-        for (const ArchivedFile& segment : segments) {
-            sum += segment.bytes;
-        }
-        for (const ArchivedSnapshot& snapshot : snapshots) {
-            sum += snapshot.bytes;
-        }
-        return sum;
-    }
-    /// What is missing for each damaged segment.
-    [[nodiscard]] std::vector<std::string> lost() const {
-        std::vector<std::string> lost;
-        for (const std::uint64_t number : damaged) {
-            std::uint64_t from = 1;
-            std::uint64_t to = 0;
-            for (const ArchivedFile& segment : segments) {
-                if (segment.header.end.segment < number) {
-                    from = segment.header.end.lsn + 1;
-                } else if (to == 0) {
-                    to = segment.header.first_lsn - 1;
-                }
-            }
-            lost.push_back(archived_segment_name(number, damaged_segment_suffix) + ": was damaged in the log: of versions " +
-                           std::to_string(from) + (to == 0 ? std::string{" and following"} : " to " + std::to_string(to)) +
-                           " there is no more than in snapshots");
-        }
-        return lost;
-    }
-};
-
-/// Reads the header of every file in the archive `directory`. Fails with what the file system reports, and with `Unsupported`. Changes
-/// nothing.
-[[nodiscard]] inline Result<ArchiveContents> list_archive(FileSystem& files, const std::string& directory, Allocator& allocator) {
-    const auto names = files.list(directory);
-    if (!names) {
-        return names.error().clone();
-    }
-    ArchiveContents contents;
-    const auto belongs = [&](const wal::DatabaseId& database, const std::string& name) {
-        if (contents.empty()) {
-            contents.database = database;
-        }
-        if (contents.database != database) {
-            contents.problems.push_back(name + ": is of another database");
-        }
-        return contents.database == database;
-    };
-    const auto is_damage = [](const Error& error) { return error.code() == ErrorCode::Corrupt; };
-    for (const std::string& name : *names) {
-        const std::string path = directory + '/' + name;
-        const auto size = files.file_size(path);
-        if (const auto number = parse_archived_segment_name(name)) {
-            const auto opened = ArchivedSegment::open(files, path, allocator);
-            if (!opened && !is_damage(opened.error())) {
-                return opened.error().clone();
-            }
-            if (!opened || (*opened)->header().end.segment != *number) {
-                contents.problems.push_back(opened ? path + ": holds another segment" : opened.error().message());
-            } else if (belongs((*opened)->header().database, path)) {
-                contents.segments.push_back({(*opened)->header(), size ? *size : 0});
-            }
-        } else if (const auto damaged = parse_archived_segment_name(name, damaged_segment_suffix)) {
-            contents.damaged.push_back(*damaged);
-        } else if (name.starts_with("snapshot-") && name.ends_with(".ecsdb")) {
-            const auto opened = snapshot::BlockReader::open(files, path, allocator);
-            if (!opened && !is_damage(opened.error())) {
-                return opened.error().clone();
-            }
-            const auto* const header = opened && !opened->header().is_incremental() ? &opened->header() : nullptr;
-            if (header == nullptr || name != archived_snapshot_name(header->lsn, header->identity.epoch)) {
-                contents.problems.push_back(opened ? path + ": holds another snapshot" : opened.error().message());
-            } else if (belongs(header->identity.database, path)) {
-                contents.snapshots.push_back(
-                    {name, header->lsn, header->identity.epoch, header->time_ns / 1000, header->schema_hash, size ? *size : 0});
-            }
-        }
-    }
-    std::sort(contents.segments.begin(), contents.segments.end(),
-              [](const ArchivedFile& a, const ArchivedFile& b) { return a.header.end.segment < b.header.end.segment; });
-    std::sort(contents.damaged.begin(), contents.damaged.end());
-    std::sort(contents.snapshots.begin(), contents.snapshots.end(),
-              [](const ArchivedSnapshot& a, const ArchivedSnapshot& b) { return a.lsn != b.lsn ? a.lsn < b.lsn : a.epoch < b.epoch; });
-    return contents;
-}
 
 /// Keeps the archive of one database that is open for writing in step with its log.
 ///
@@ -276,9 +161,9 @@ public:
     [[nodiscard]] std::uint64_t first_unarchived() const noexcept { return archived_segment_.load(std::memory_order_acquire) + 1; }
     [[nodiscard]] std::uint64_t archived_lsn() const noexcept { return archived_lsn_.load(std::memory_order_acquire); }
 
-    /// Whether no snapshot in the archive leads into its newest segments: the database's newest full one is older than the log there was
-    /// when archiving began, or than a gap. What comes next can be restored only once there is a full one.
-    [[nodiscard]] bool wants_full_snapshot() const noexcept { return wants_full_.load(std::memory_order_relaxed); }
+    /// Whether the archive has all of the log from version `lsn` on, or will have it: a full snapshot of that version can be gone on from.
+    /// Behind a gap, or where archiving began behind it, only a later one can.
+    [[nodiscard]] bool leads_on_from(std::uint64_t lsn) const noexcept { return lsn + 1 >= unbroken_from_.load(std::memory_order_relaxed); }
 
     [[nodiscard]] ArchiveState state() {
         ArchiveState state;
@@ -307,9 +192,7 @@ private:
         while (first != 0 && segments[first].header.previous_segment == segments[first - 1].header.end.segment) {
             --first;
         }
-        const List<ArchivedSnapshot>& snapshots = contents_.snapshots;
-        wants_full_.store(snapshots.empty() || (!segments.empty() && snapshots.back().lsn + 1 < segments[first].header.first_lsn),
-                          std::memory_order_relaxed);
+        unbroken_from_.store(segments.empty() ? 0 : segments[first].header.first_lsn, std::memory_order_relaxed);
     }
     [[nodiscard]] std::uint64_t newest_archived() const noexcept {
         return contents_.segments.empty() ? 0 : contents_.segments.back().header.end.segment;
@@ -318,7 +201,7 @@ private:
     /// A segment that has a successor.
     struct Closed {
         wal::LogPosition end;
-        bool damaged = false;
+        bool damaged = false; ///< Or nobody can say any more where it ended.
     };
 
     /// From the newest segment back along the chain to the first that is archived already, or gone; then forward.
@@ -326,19 +209,21 @@ private:
         const std::uint64_t needed = manifest_->manifest().first_needed_segment; // what lies before is in the snapshot
         const std::uint64_t done = first_unarchived() - 1;
         List<Closed> closed;
+        std::uint64_t gone = 0;
         for (std::uint64_t number = manifest_->manifest().newest_segment; number > done;) {
             const auto reader = open_segment(*files_, log_, number, *allocator_);
-            const bool known = !closed.empty() && closed[closed.size() - 1].end.segment == number;
+            const bool known = !closed.empty() && closed.back().end.segment == number;
             if (!reader && reader.error().code() == ErrorCode::NotFound) {
-                // Dropped before there was an archive: that begins with its successor.
+                // Dropped before there was an archive, or lost: that begins, or goes on, with its successor.
                 if (known) {
                     closed.pop_back();
                 }
+                gone = done == 0 ? 0 : number;
                 break;
             }
             if (!reader && reader.error().code() == ErrorCode::Corrupt && number < needed && known) {
                 // Only it could say where the one before it ended: what that holds beyond may be of a history given up.
-                closed[closed.size() - 1].damaged = true;
+                closed.back().damaged = true;
                 const auto before = segment_before(number);
                 if (!before) {
                     return before.error().clone().in("archive");
@@ -359,17 +244,20 @@ private:
         }
         for (std::size_t i = closed.size(); i-- > 0;) {
             const wal::LogPosition& end = closed[i].end;
-            auto archived = closed[i].damaged ? Result<void>{Error{ErrorCode::Corrupt, ""}} : archive_one(end);
-            // The archive's own copy may be what is damaged, too.
-            const bool damaged = !archived && archived.error().code() == ErrorCode::Corrupt && end.segment < needed &&
-                                 (closed[i].damaged || is_damaged(end));
-            if (damaged) {
+            Result<void> archived = closed[i].damaged ? set_aside(end.segment) : archive_one(end);
+            // What is damaged may also be the archive's own copy: that is tried again.
+            if (!archived && archived.error().code() == ErrorCode::Corrupt && end.segment < needed && is_damaged(end)) {
                 archived = set_aside(end.segment);
             }
             if (!archived) {
                 return std::move(archived).error().in("archive");
             }
             note_archived(end);
+            if (gone != 0) {
+                messages_(Severity::Error,
+                          [&] { return wal::segment_path(log_, gone) + ": gone before it was archived; what it held cannot be restored"; });
+                gone = 0;
+            }
         }
         return {};
     }
@@ -582,8 +470,8 @@ private:
     std::atomic<std::uint64_t> archived_segment_{0};
     std::atomic<std::uint64_t> archived_lsn_{0};
     std::atomic<std::uint64_t> bytes_{0};
-    std::atomic<bool> wants_full_{false};
-    Owner<wal::SegmentHolds::Hold> hold_; ///< On what is not in the archive.
+    std::atomic<std::uint64_t> unbroken_from_{0}; ///< The first version of the newest segments that follow each other.
+    Owner<wal::SegmentHolds::Hold> hold_;         ///< On what is not in the archive.
     std::mutex state_mutex_;
     std::optional<Error> failure_;
     std::vector<std::string> lost_;

@@ -184,9 +184,13 @@ private:
 
     /// Whether the next snapshot is to hold only what has changed since the newest one.
     [[nodiscard]] bool is_to_be_incremental(const recovery::Manifest& manifest) const {
-        return saved_ && saved_->usable && newest_is_good_.load() && saved_->newest.lsn == manifest.snapshot.lsn &&
-               saved_->newest.crc == manifest.snapshot.crc && (archiver_ == nullptr || !archiver_->wants_full_snapshot()) &&
-               policy_.may_follow(recovery::chain_of(manifest.snapshot_bases, manifest.snapshot));
+        if (!saved_ || !saved_->usable || !newest_is_good_.load() || saved_->newest.lsn != manifest.snapshot.lsn ||
+            saved_->newest.crc != manifest.snapshot.crc) {
+            return false;
+        }
+        const auto chain = recovery::chain_of(manifest.snapshot_bases, manifest.snapshot);
+        // Of a chain the archive has only the full one, and the log.
+        return policy_.may_follow(chain) && (archiver_ == nullptr || archiver_->leads_on_from(chain.front().lsn));
     }
 
     [[nodiscard]] Result<void> write_and_adopt(transaction::Pipeline& pipeline, wal::LogParticipant& log) {
