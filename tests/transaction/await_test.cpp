@@ -85,6 +85,16 @@ TEST_CASE("a refused ticket, and one that is done, are awaited without a pause",
     CHECK(told.codes == std::vector{ErrorCode::InvalidArgument, ErrorCode::NotFound});
 }
 
+TEST_CASE("a coroutine that asks for a level nobody can give goes on with that", "[transaction][await]") {
+    Told told;
+    World8 db = open_db();
+    const Entity entity = *db.execute([](auto& state) { return state.create(Account{1}); });
+    await_one(db.update(entity, Account{2}).through(Durability::Synced), told);
+    told.wait_for(1);
+    CHECK(told.codes.at(0) == ErrorCode::InvalidArgument); // no log
+    CHECK(db.get<Account>(entity)->balance == 2);
+}
+
 TEST_CASE("a coroutine goes from transaction to transaction, off the writer", "[transaction][await][threads]") {
     World8 db = open_db();
     auto tx = db.begin();

@@ -214,6 +214,7 @@ TEST_CASE("a listener hears of what any thread commits, and no more once it has 
     for (int round = 0; round < 20; ++round) {
         std::atomic<std::uint64_t> newest{db.version()};
         int wrong = 0;
+        int failed = 0;
         db.on_commit([&](std::uint64_t version) {
             wrong += version <= newest || version > db.version();
             newest = version;
@@ -223,13 +224,14 @@ TEST_CASE("a listener hears of what any thread commits, and no more once it has 
             // Producers that are made while somebody listens count as well.
             std::jthread other{[&] {
                 for (int i = 0; i < 50; ++i) {
-                    CHECK(db.destroy({}).wait());
+                    failed += !db.destroy({}).wait();
                 }
             }};
             for (int i = 0; i < 50; ++i) {
                 CHECK(db.destroy({}).wait());
             }
         }
+        CHECK(failed == 0);
         wait_until(newest, db.version());
         Ticket unheard = db.destroy({});
         db.on_commit(nullptr); // what it refers to may go now

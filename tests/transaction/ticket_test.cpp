@@ -52,6 +52,14 @@ TEST_CASE("where there is no log, only being visible can be waited for", "[trans
     CHECK(ticket.is_done(Durability::Synced));
     Ticket failing = db.insert(entity, Account{2});
     CHECK(code_of(failing.wait(Durability::Synced)) == ErrorCode::AlreadyExists);
+    CHECK(code_of(db.update(entity, Account{3}).through(Durability::Logged).wait()) == ErrorCode::InvalidArgument);
+    std::atomic<int> told{0};
+    const auto tell = [&](const Result<void>& outcome) { told = static_cast<int>(code_of(outcome)); };
+    db.update(entity, Account{2}).through(Durability::Logged).then(tell);
+    while (told.load() == 0) {
+        std::this_thread::yield();
+    }
+    CHECK(told.load() == static_cast<int>(ErrorCode::InvalidArgument));
     CHECK(db.get<Account>(entity)->balance == 2);
 }
 

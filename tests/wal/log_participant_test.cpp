@@ -337,6 +337,87 @@ TEST_CASE("a ticket of a logged database waits for visible, logged or synced", "
     }
 }
 
+TEST_CASE("a callback comes once its transaction has gone through the level asked for", "[wal][ticket][levels]") {
+    for (const bool own_thread : {false, true}) {
+        for (const Durability level : {Durability::Logged, Durability::Synced}) {
+            CAPTURE(own_thread, static_cast<int>(level));
+            SimulatedFileSystem disk;
+            auto options = on(disk, Durability::Logged);
+            options.own_thread = own_thread;
+            World world = open_or_fail(options);
+            const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+            std::atomic<std::uint64_t> told{0};
+            std::atomic<std::uint64_t> early{0};
+            for (std::uint64_t round = 1; round < 50; ++round) {
+                world.update(entity, Purse{round}).through(level).then([&, round](const ecsdb::Result<void>& outcome) {
+                    const auto state = world.log_state();
+                    const std::uint64_t reached = level == Durability::Logged ? state.written_version : state.durable_version;
+                    early += !outcome || reached < round + 1; // the first version created the entity
+                    ++told;
+                });
+                const std::uint64_t expected = round % 2 == 0 ? round : 0; // alone, or with another before it
+                while (told.load() < expected) {
+                    world.step();
+                }
+            }
+            while (told.load() < 49) {
+                world.step();
+            }
+            CHECK(early.load() == 0);
+            // The value of a function comes with the level, too.
+            std::atomic<std::uint64_t> value{0};
+            world.submit([entity](auto& state) { return state.template get<Purse>(entity)->gold * 2; })
+                .through(level)
+                .then([&](const ecsdb::Result<std::uint64_t>& doubled) { value = *doubled; });
+            while (value.load() == 0) {
+                world.step();
+            }
+            CHECK(value.load() == 98);
+        }
+    }
+}
+
+TEST_CASE("callbacks at a level keep their order, wait for the disk, and hear of its failure", "[wal][ticket][levels][fault]") {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    SyncStall stall;
+    auto options = on(files, Durability::Logged);
+    options.own_thread = true;
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    require(world.flush(Durability::Synced));
+    files.set_hook(&SyncStall::wait, &stall);
+    stall.on = true;
+    std::atomic<int> told{0};
+    std::atomic<bool> in_order{true};
+    const auto tells = [&](int place, ecsdb::ErrorCode expected) {
+        return [&, place, expected](const ecsdb::Result<void>& outcome) {
+            in_order = in_order && told.load() == place && code(outcome) == expected;
+            ++told;
+        };
+    };
+    world.update(entity, Purse{1}).through(Durability::Synced).then(tells(0, ErrorCode{}));
+    ecsdb::Ticket second = world.update(entity, Purse{2});
+    require(second.wait());
+    std::move(second).then(tells(1, ErrorCode{})); // visible, but behind one that is not on the disk
+    while (stall.stalled.load() == 0) {            // the sync has been asked for at once
+        std::this_thread::yield();
+    }
+    CHECK(told.load() == 0);
+    stall.release();
+    while (told.load() < 2) {
+        std::this_thread::yield();
+    }
+    files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
+    world.update(entity, Purse{3}).through(Durability::Synced).then(tells(2, ErrorCode::OutcomeUnknown));
+    while (told.load() < 3) {
+        std::this_thread::yield();
+    }
+    CHECK(in_order.load());
+    files.clear_faults();
+    files.set_hook(nullptr, nullptr);
+}
+
 TEST_CASE("waiting for a level ends with the time given, with the log's failure, and after `resume`", "[wal][ticket][levels][fault]") {
     SimulatedFileSystem disk;
     ecsdb::FaultFileSystem files{disk};

@@ -71,7 +71,8 @@ public:
         transaction::Pipeline* const pipeline = pipeline_;
         lock.unlock();
         if (telling != nullptr) {
-            pipeline->await(*telling, nullptr, 0, Error{ErrorCode::ReadOnly, "the log's state has changed"}); // goes on at once
+            // Goes on at once.
+            pipeline->await(*telling, nullptr, 0, Durability::Memory, Error{ErrorCode::ReadOnly, "the log's state has changed"});
         }
     }
 

@@ -26,8 +26,8 @@ public:
 
     [[nodiscard]] delta::Encoder& encoder() noexcept { return encoder_; }
 
-    /// Starts the delta of the transaction about to become version `from + versions`. Its time is left to whoever stores or sends it: transactions
-    /// of one batch share it.
+    /// Starts the delta of the transaction about to become version `from + versions`. Its time is left to whoever stores or sends it:
+    /// transactions of one batch share it.
     void begin(std::uint64_t from, bool counted, bool absolute = false, std::uint64_t versions = 1) noexcept {
         bytes_.clear();
         from_ = from;

@@ -41,6 +41,7 @@ private:
     friend class Notifier;
     ProducerState* producer_ = nullptr;
     std::uint64_t sequence_ = 0;
+    Durability level_ = Durability::Memory;
     std::uint64_t version_ = 0; ///< One that has the transaction, where more than that is waited for; 0 while none has.
     Continuation* next_ = nullptr;
     std::optional<Error> refused_;
@@ -87,18 +88,19 @@ public:
     Notifier(const Notifier&) = delete;
     Notifier& operator=(const Notifier&) = delete;
 
-    /// Lets nobody go on from now on before what was awaited has gone through `level`, too. Before anybody awaits anything.
-    void hold_back(VersionKeeper& keeper, Durability level) noexcept {
+    /// Names the log, for those who await more than being visible. Before anybody awaits anything.
+    void set_keeper(VersionKeeper& keeper) noexcept {
         keeper_ = &keeper;
-        level_ = level;
         keeper.ring_when_settled(bell_);
     }
 
-    /// Any thread: `continuation` is resumed once command `sequence` of `producer` is done, or with `refused`, if given. Once the writer
-    /// has ended it is resumed right here: so the notifier comes to an end, however many still come.
-    void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, std::optional<Error> refused) noexcept {
+    /// Any thread: `continuation` is resumed once command `sequence` of `producer` is done and has gone through `level`, or with `refused`,
+    /// if given. Once the writer has ended it is resumed right here: so the notifier comes to an end, however many still come.
+    void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, Durability level,
+               std::optional<Error> refused) noexcept {
         continuation.producer_ = producer;
         continuation.sequence_ = sequence;
+        continuation.level_ = level;
         continuation.version_ = 0;
         continuation.refused_ = std::move(refused);
         std::unique_lock lock{mutex_};
@@ -238,11 +240,14 @@ private:
         if (closed_ || !continuation.producer_->is_done(continuation.sequence_)) {
             return closed_.has_value();
         }
-        if (keeper_ == nullptr) {
+        if (keeper_ == nullptr || continuation.level_ == Durability::Memory) {
             return true;
         }
-        continuation.version_ = continuation.version_ == 0 ? store_->published_version() : continuation.version_;
-        return keeper_->is_settled(continuation.version_, level_);
+        if (continuation.version_ == 0) {
+            continuation.version_ = store_->published_version();
+            keeper_->ask_for_level(continuation.version_, continuation.level_);
+        }
+        return keeper_->is_settled(continuation.version_, continuation.level_);
     }
 
     void append(Continuation& continuation) noexcept {
@@ -337,17 +342,17 @@ private:
             outcome = closed_->clone();
         } else if (std::optional<Error> error = continuation.producer_->take_failure(continuation.sequence_)) {
             outcome = std::move(*error);
-        } else if (keeper_ != nullptr) {
+        } else if (continuation.level_ != Durability::Memory) {
             // Waits only where nobody else sees to it, or at the end.
-            outcome = keeper_->wait_for_level(continuation.version_ == 0 ? store_->published_version() : continuation.version_, level_,
-                                              no_timeout);
+            const std::uint64_t version = continuation.version_ == 0 ? store_->published_version() : continuation.version_;
+            outcome =
+                keeper_ == nullptr ? Result<void>{no_log_to_wait_for()} : keeper_->wait_for_level(version, continuation.level_, no_timeout);
         }
         continuation.resume(std::move(outcome));
     }
 
     const storage::Store* store_;
-    VersionKeeper* keeper_ = nullptr; ///< Null where being visible is enough.
-    Durability level_ = Durability::Memory;
+    VersionKeeper* keeper_ = nullptr; ///< The log, if there is one.
     bool own_thread_;
     std::atomic<bool> in_use_{false};
     std::mutex mutex_; // of everything below, and of `ProducerState::awaited`; held for a few instructions

@@ -94,7 +94,10 @@ public:
     /// Errors: `OutcomeUnknown` where the log failed first, `Timeout`.
     [[nodiscard]] virtual Result<void> wait_for_level(std::uint64_t version, Durability level, std::uint64_t timeout_ns) noexcept = 0;
 
-    /// Has `bell` rung from now on whenever more may be settled. Once, before the first commit.
+    /// Has what `wait_for_level` would wait for, and be done later, done now. Does not wait: the bell of `ring_when_settled` tells.
+    virtual void ask_for_level(std::uint64_t version, Durability level) noexcept = 0;
+
+    /// Has `bell` rung from now on whenever more may be settled that was asked for. Once, before the first commit.
     virtual void ring_when_settled(Doorbell& bell) noexcept = 0;
     /// Has `bell` rung from now on when `Participant::wants_idle` comes to hold. As above.
     virtual void ring_when_idle_is_wanted(Doorbell& bell) noexcept = 0;
@@ -102,5 +105,10 @@ public:
 protected:
     ~VersionKeeper() = default;
 };
+
+/// What is said where there is none and more than being visible is waited for.
+[[nodiscard]] inline Error no_log_to_wait_for() {
+    return Error{ErrorCode::InvalidArgument, "nothing but visibility can be waited for: this database keeps no log"};
+}
 
 } // namespace ecsdb::transaction

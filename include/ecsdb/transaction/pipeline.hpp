@@ -256,9 +256,7 @@ public:
         keeper_ = &keeper;
         keeper.ring_when_idle_is_wanted(queue_.bell());
         acknowledged_ = acknowledged;
-        if (acknowledged != Durability::Memory) {
-            notifier_.hold_back(keeper, acknowledged);
-        }
+        notifier_.set_keeper(keeper);
     }
     /// What `wait` waits for.
     [[nodiscard]] Durability acknowledged() const noexcept { return acknowledged_; }
@@ -294,7 +292,7 @@ public:
             return {};
         }
         if (keeper_ == nullptr) {
-            return Error{ErrorCode::InvalidArgument, "nothing but visibility can be waited for: this database keeps no log"};
+            return no_log_to_wait_for();
         }
         if (writer_.is_this_thread() && !keeper_->is_settled(version, level)) {
             return Error{ErrorCode::WouldDeadlock, "waiting for the log on the writer's own thread would wait for ever"};
@@ -334,14 +332,15 @@ public:
         return {};
     }
 
-    /// Resumes `continuation` off the writer once command `sequence` of `producer` is done, or with `refused`, if given. In a forked child
-    /// and after the end it is resumed right here.
-    void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, std::optional<Error> refused) noexcept {
+    /// Resumes `continuation` off the writer once command `sequence` of `producer` is done and has gone through `level`, or with `refused`,
+    /// if given. In a forked child and after the end it is resumed right here.
+    void await(Continuation& continuation, ProducerState* producer, std::uint64_t sequence, Durability level,
+               std::optional<Error> refused) noexcept {
         if (fork_guard_.in_child()) {
             continuation.resume(forked());
             return;
         }
-        notifier_.await(continuation, producer, sequence, std::move(refused));
+        notifier_.await(continuation, producer, sequence, level, std::move(refused));
     }
     /// Whether the calling thread is inside a callback, which must not wait for the end.
     [[nodiscard]] bool is_notifying() const noexcept { return notifier_.is_this_thread(); }

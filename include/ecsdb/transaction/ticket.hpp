@@ -34,6 +34,13 @@ public:
     Ticket(Ticket&&) noexcept = default;
     Ticket& operator=(Ticket&&) noexcept = default;
 
+    /// The same ticket, but its outcome is known only once the transaction has gone through `level`: for `wait`, `then` and `co_await` that
+    /// name none. See `wait(level)` for what that means and the errors it brings.
+    [[nodiscard]] Ticket through(Durability level) && noexcept {
+        level_ = level;
+        return std::move(*this);
+    }
+
     /// Waits until every view opened from now on sees the transaction and it is acknowledged, or it has failed: the error then names the
     /// operation, table and entity. `WouldDeadlock` on the writer's thread. A failure is told once.
     [[nodiscard]] Result<void> wait() noexcept { return wait_for(no_timeout); }
@@ -46,9 +53,7 @@ public:
 
     /// The same, for at most `timeout_ns` nanoseconds: then `Timeout`, and the outcome is still open. A database without threads of its own
     /// (`Options::own_thread`) may take longer: the work is done in here.
-    [[nodiscard]] Result<void> wait_for(std::uint64_t timeout_ns) noexcept {
-        return wait_for(pipeline_ == nullptr ? Durability::Memory : pipeline_->acknowledged(), timeout_ns);
-    }
+    [[nodiscard]] Result<void> wait_for(std::uint64_t timeout_ns) noexcept { return wait_for(level(), timeout_ns); }
     [[nodiscard]] Result<void> wait_for(Durability level, std::uint64_t timeout_ns) noexcept {
         if (refused_) {
             return refused_->clone();
@@ -58,7 +63,7 @@ public:
     }
 
     /// Whether the outcome is known: `wait` would return at once.
-    [[nodiscard]] bool is_done() const noexcept { return is_done(pipeline_ == nullptr ? Durability::Memory : pipeline_->acknowledged()); }
+    [[nodiscard]] bool is_done() const noexcept { return is_done(level()); }
     /// Whether `wait(level)` would. Asks for nothing: a level above the database's own is reached when it is.
     [[nodiscard]] bool is_done(Durability level) const noexcept {
         if (refused_.has_value() || producer_ == nullptr) {
@@ -77,8 +82,9 @@ public:
     /// Calls `fn(Result<void>)` once the outcome is known, with what `wait` would return; uses the ticket up.
     ///
     /// `fn` runs on the database's notifier thread, never on the writer: one callback at a time, those of one thread's (or `Producer`'s)
-    /// transactions in their order. It may read, write and wait, but holds the others up meanwhile; it must neither throw nor close the
-    /// database. What is not done when the database is closed gets `Closed` then. A database without threads of its own
+    /// transactions in their order, also where one of them has a longer way to go (`through`). It may read, write and wait, but holds the
+    /// others up meanwhile; it must neither throw nor close the database. What is not done when the database is closed gets `Closed` then.
+    /// A database without threads of its own
     /// (`Options::own_thread`) calls `fn` in `step` and in waits; one that is being closed, and one made by the parent process, right here.
     /// Cost: one allocation here, none on the writer.
     template <OutcomeCallback Fn>
@@ -104,14 +110,20 @@ public:
     /// The same for a continuation that brings its own memory, as a coroutine does.
     void await(transaction::Continuation& continuation) && noexcept {
         ECSDB_ASSERT(pipeline_ != nullptr, "an empty ticket was waited for");
-        std::exchange(pipeline_, nullptr)->await(continuation, std::exchange(producer_, nullptr), sequence_, std::move(refused_));
+        const Durability through = level();
+        std::exchange(pipeline_, nullptr)->await(continuation, std::exchange(producer_, nullptr), sequence_, through, std::move(refused_));
     }
 
 private:
+    [[nodiscard]] Durability level() const noexcept {
+        return level_.value_or(pipeline_ == nullptr ? Durability::Memory : pipeline_->acknowledged());
+    }
+
     transaction::Pipeline* pipeline_ = nullptr;
     transaction::ProducerState* producer_ = nullptr;
     std::uint64_t sequence_ = 0;
     mutable std::uint64_t version_ = 0; ///< One that has the transaction, noted when a level was first asked for; 0 before.
+    std::optional<Durability> level_;   ///< The database's own where there is none.
     std::optional<Error> refused_;
 };
 

@@ -21,6 +21,9 @@ public:
     TicketOf() noexcept = default;
     TicketOf(Ticket ticket, transaction::OutcomeSlot<Result<T>> slot) noexcept : ticket_{std::move(ticket)}, slot_{std::move(slot)} {}
 
+    /// See `Ticket::through`.
+    [[nodiscard]] TicketOf through(Durability level) && noexcept { return {std::move(ticket_).through(level), std::move(slot_)}; }
+
     /// Waits until every view opened from now on sees the transaction and it is acknowledged, or it has failed.
     [[nodiscard]] Result<T> wait() noexcept { return wait_for(no_timeout); }
     /// Waits until it has gone through `level`. The value is handed over with success: after an error of the log it still can be.

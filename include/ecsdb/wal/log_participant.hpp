@@ -140,7 +140,7 @@ public:
         }
         sealed_bytes_ = bytes.size();
         const bool due = bytes.size() >= few_bytes || group_time_ >= filling_since_ + most_delay_us ||
-                         written_wanted_.load(std::memory_order_relaxed) != 0 || sync_wanted_.load(std::memory_order_relaxed) != 0;
+                         is_wanted(false, std::memory_order_relaxed) || is_wanted(true, std::memory_order_relaxed);
         if (bytes.size() >= buffer_bytes || (due && hungry_.load(std::memory_order_relaxed) != 0)) {
             hand_over();
         }
@@ -218,6 +218,18 @@ public:
     }
     [[nodiscard]] bool is_settled(std::uint64_t version, Durability level) const noexcept override {
         return level == Durability::Memory || has(version, level == Durability::Synced) || !own_thread_ || !log_.accepts();
+    }
+    void ask_for_level(std::uint64_t version, Durability level) noexcept override {
+        if (is_settled(version, level)) {
+            return;
+        }
+        // Sequentially consistent, as are the reads of the log's thread after it has written or synced: either it sees what is asked for,
+        // or whoever asks sees what has been reached.
+        std::atomic<std::uint64_t>& asked = level == Durability::Synced ? sync_asked_ : written_asked_;
+        std::uint64_t before = asked.load(std::memory_order_relaxed);
+        while (before < version && !asked.compare_exchange_weak(before, version, std::memory_order_seq_cst)) {
+        }
+        work_.notify_now();
     }
     void ring_when_settled(Doorbell& bell) noexcept override { settled_bell_ = &bell; }
     void ring_when_idle_is_wanted(Doorbell& bell) noexcept override { room_bell_ = &bell; }
@@ -300,6 +312,10 @@ private:
         wanted.fetch_sub(1, std::memory_order_relaxed);
         return in_time;
     }
+    /// Whether somebody waits for more to be written, or synced, or has asked for it.
+    [[nodiscard]] bool is_wanted(bool sync, std::memory_order order) const noexcept {
+        return (sync ? sync_wanted_ : written_wanted_).load(order) != 0 || !has((sync ? sync_asked_ : written_asked_).load(order), sync);
+    }
     /// Something may have been reached, or never will be.
     void tell() noexcept {
         done_.notify();
@@ -352,7 +368,7 @@ private:
                 ByteBuffer& bytes = buffers_[taken % buffers_.size()]->bytes;
                 static_cast<void>(log_.write({bytes.data(), bytes.size()}, Visibility::Visible, false));
                 taken_.store(taken + 1, std::memory_order_seq_cst);
-                done_.notify();
+                written_asked_.load(std::memory_order_seq_cst) == 0 ? done_.notify() : tell();
                 if (room_bell_ != nullptr && wants_room_.load(std::memory_order_seq_cst) != 0) {
                     room_bell_->ring();
                 }
@@ -367,12 +383,12 @@ private:
                 hungry_.store(1, std::memory_order_relaxed);
                 work_.wait(*clock_, wait_ns(unsynced_since), [&] {
                     return handed_.load(std::memory_order_seq_cst) != taken || stop.requested() || log_.wants_spare() ||
-                           (sync_wanted_.load(std::memory_order_seq_cst) != 0 && unsynced_since != 0);
+                           (unsynced_since != 0 && is_wanted(true, std::memory_order_seq_cst));
                 });
             }
             // Those that came while the last sync ran share the next one.
             const bool all_written = handed_.load(std::memory_order_seq_cst) == taken_.load(std::memory_order_relaxed);
-            const bool wanted = syncing_ == Syncing::AtOnce || sync_wanted_.load(std::memory_order_seq_cst) != 0;
+            const bool wanted = syncing_ == Syncing::AtOnce || is_wanted(true, std::memory_order_seq_cst);
             const bool due = unsynced_since != 0 && (!log_.accepts() || (wanted && (all_written || unsynced_buffers >= buffers_.size())) ||
                                                      clock_->monotonic_ns() - unsynced_since >= sync_interval_ns);
             if (due) {
@@ -436,6 +452,8 @@ private:
     std::atomic<std::uint32_t> hungry_{1};
     std::atomic<std::uint32_t> written_wanted_{0};
     std::atomic<std::uint32_t> sync_wanted_{0};
+    std::atomic<std::uint64_t> written_asked_{0}; ///< The highest version that somebody wants to be told of.
+    std::atomic<std::uint64_t> sync_asked_{0};
     std::atomic<std::uint64_t> reserve_mark_{0};
     WakeUp work_;
     WakeUp done_;
