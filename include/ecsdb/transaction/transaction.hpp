@@ -75,8 +75,8 @@ public:
         return created;
     }
 
-    /// Not begun by then (a `Clock::monotonic_ns` time), the transaction fails with `Timeout` and is never applied. Nor does submitting wait
-    /// for room beyond it: then nothing was queued, and the transaction is not spent.
+    /// Not begun by then (a `Clock::monotonic_ns` time), the transaction fails with `Timeout` and is never applied. Nor does submitting
+    /// wait for room beyond it: then nothing was queued, and the transaction is not spent.
     void set_deadline(std::uint64_t monotonic_ns) noexcept { deadline_ns_ = monotonic_ns; }
 
     /// Queues the transaction, waiting for room if need be, and returns a ticket to wait with. The transaction is spent then, unless it
