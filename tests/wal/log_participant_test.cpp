@@ -308,6 +308,25 @@ ecsdb::ErrorCode code(const ecsdb::Result<void>& result) {
     return result ? ErrorCode{} : result.error().code();
 }
 
+/// A logged database with one entity, all of it on the disk, whose syncs can be held up.
+struct StalledLog {
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    SyncStall stall;
+    World world = open_or_fail(options(files));
+    ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+
+    StalledLog() {
+        require(world.flush(Durability::Synced));
+        files.set_hook(&SyncStall::wait, &stall);
+    }
+    static ecsdb::Options options(ecsdb::FileSystem& files) {
+        auto options = on(files, Durability::Logged);
+        options.own_thread = true;
+        return options;
+    }
+};
+
 TEST_CASE("a ticket of a logged database waits for visible, logged or synced", "[wal][ticket][levels]") {
     for (const bool own_thread : {false, true}) {
         CAPTURE(own_thread);
@@ -378,15 +397,8 @@ TEST_CASE("a callback comes once its transaction has gone through the level aske
 }
 
 TEST_CASE("callbacks at a level keep their order, wait for the disk, and hear of its failure", "[wal][ticket][levels][fault]") {
-    SimulatedFileSystem disk;
-    ecsdb::FaultFileSystem files{disk};
-    SyncStall stall;
-    auto options = on(files, Durability::Logged);
-    options.own_thread = true;
-    World world = open_or_fail(options);
-    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
-    require(world.flush(Durability::Synced));
-    files.set_hook(&SyncStall::wait, &stall);
+    StalledLog log;
+    auto& [disk, files, stall, world, entity] = log;
     stall.on = true;
     std::atomic<int> told{0};
     std::atomic<bool> in_order{true};
@@ -419,15 +431,8 @@ TEST_CASE("callbacks at a level keep their order, wait for the disk, and hear of
 }
 
 TEST_CASE("waiting for a level ends with the time given, with the log's failure, and after `resume`", "[wal][ticket][levels][fault]") {
-    SimulatedFileSystem disk;
-    ecsdb::FaultFileSystem files{disk};
-    SyncStall stall;
-    auto options = on(files, Durability::Logged);
-    options.own_thread = true;
-    World world = open_or_fail(options);
-    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
-    require(world.flush(Durability::Synced));
-    files.set_hook(&SyncStall::wait, &stall);
+    StalledLog log;
+    auto& [disk, files, stall, world, entity] = log;
     files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
     stall.on = true;
     ecsdb::Ticket ticket = world.update(entity, Purse{1});
