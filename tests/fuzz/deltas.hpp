@@ -17,6 +17,11 @@ namespace ecsdb::fuzz {
             delta::DeltaView::for_each_entity_range(section, [&](const delta::EntityRange& range) { named += range.count; });
         } else if (section.has_rows()) {
             delta::DeltaView::for_each_run(section, [&](const delta::Run& run) { named += run.count; });
+        } else if (section.is(delta::SectionKind::Versions)) {
+            delta::detail::VersionReader groups{section.body};
+            for (delta::detail::VersionGroup group; !groups.at_end() && groups.next(group) == nullptr;) {
+                named += group.count;
+            }
         }
     });
     return named > 5000;
