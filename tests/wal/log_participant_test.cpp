@@ -430,6 +430,31 @@ TEST_CASE("callbacks at a level keep their order, wait for the disk, and hear of
     files.set_hook(nullptr, nullptr);
 }
 
+TEST_CASE("closing tells callbacks at a level how it ended, also those that ask afterwards", "[wal][ticket][levels][fault]") {
+    const bool own_thread = GENERATE(false, true);
+    const bool fails = GENERATE(false, true);
+    CAPTURE(own_thread, fails);
+    SimulatedFileSystem disk;
+    ecsdb::FaultFileSystem files{disk};
+    auto options = on(files, Durability::Logged);
+    options.own_thread = own_thread;
+    World world = open_or_fail(options);
+    const ecsdb::Entity entity = *world.execute([](auto& state) { return state.create(Purse{0}); });
+    require(world.flush(Durability::Synced));
+    if (fails) {
+        files.inject({.operation = ecsdb::FileOperation::Sync, .sticky = true});
+    }
+    std::vector<ecsdb::ErrorCode> told; // closing ends the notifier's thread before it returns
+    ecsdb::Ticket kept = world.update(entity, Purse{1});
+    world.update(entity, Purse{2}).through(Durability::Synced).then([&](const ecsdb::Result<void>& outcome) {
+        told.push_back(code(outcome));
+    });
+    CHECK(world.close().has_value() == !fails);
+    std::move(kept).through(Durability::Synced).then([&](const ecsdb::Result<void>& outcome) { told.push_back(code(outcome)); });
+    const ecsdb::ErrorCode expected = fails ? ErrorCode::OutcomeUnknown : ErrorCode{};
+    CHECK(told == std::vector{expected, expected});
+}
+
 TEST_CASE("waiting for a level ends with the time given, with the log's failure, and after `resume`", "[wal][ticket][levels][fault]") {
     StalledLog log;
     auto& [disk, files, stall, world, entity] = log;

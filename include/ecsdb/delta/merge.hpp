@@ -38,7 +38,7 @@ public:
             return valid;
         }
         if (!is_of_one_shard(*parsed)) {
-            return Error{ErrorCode::WrongShard, "names entities of shard " + std::to_string(other_shard_) +
+            return Error{ErrorCode::WrongShard, "names entities of shard " + std::to_string(newest_shard_) +
                                                     ", and one before it those of " + std::to_string(*shard_)};
         }
         room_ += bytes.size();
@@ -157,14 +157,13 @@ private:
     };
 
     [[nodiscard]] bool is_of_one_shard(const DeltaView& delta) noexcept {
-        bool same = true;
-        delta.for_each_section([&](const Section& section) {
+        delta.for_each_section([this](const Section& section) {
             if (section.is(SectionKind::Entities)) {
-                same = section.id == shard_.value_or(section.id);
-                (same ? shard_.emplace() : other_shard_) = section.id;
+                newest_shard_ = section.id;
+                shard_ = shard_.value_or(section.id);
             }
         });
-        return same;
+        return !shard_ || newest_shard_ == *shard_;
     }
 
     [[nodiscard]] bool within_limit(const DeltaView& delta) noexcept {
@@ -380,7 +379,7 @@ private:
     Header header_;
     std::uint32_t deltas_ = 0;
     std::optional<std::uint64_t> shard_; // of the entities named so far
-    std::uint64_t other_shard_ = 0;
+    std::uint64_t newest_shard_ = 0;     // of those named last
     std::uint64_t room_ = 0;
     std::uint64_t held_ = 0;
     std::vector<LifeEvent> lives_;

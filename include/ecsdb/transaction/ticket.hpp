@@ -83,10 +83,10 @@ public:
     ///
     /// `fn` runs on the database's notifier thread, never on the writer: one callback at a time, those of one thread's (or `Producer`'s)
     /// transactions in their order, also where one of them has a longer way to go (`through`). It may read, write and wait, but holds the
-    /// others up meanwhile; it must neither throw nor close the database. What is not done when the database is closed gets `Closed` then.
-    /// A database without threads of its own
-    /// (`Options::own_thread`) calls `fn` in `step` and in waits; one that is being closed, and one made by the parent process, right here.
-    /// Cost: one allocation here, none on the writer.
+    /// others up meanwhile; it must neither throw nor close the database. What is not done when the database is closed gets `Closed` then;
+    /// closing waits until what is done has gone through its level. A database without threads of its own (`Options::own_thread`) calls
+    /// `fn` in `step` and in waits; one that is being closed, and one made by the parent process, right here. Cost: one allocation here,
+    /// none on the writer.
     template <OutcomeCallback Fn>
     void then(Fn&& fn) && noexcept {
         std::move(*this).await(*new transaction::CallOnce<std::decay_t<Fn>>{std::forward<Fn>(fn)});
